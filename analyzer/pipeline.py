@@ -1,0 +1,204 @@
+"""From a capture to connections, labels and lives: the only place where capture, decode and tcp are wired together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from analyzer.capture.source import Capture, open_capture
+from analyzer.decode.packets import decode
+from analyzer.tables import I64, U8, U16, U32, Frames, Labels, Packets, Rows
+from analyzer.tcp.reconstruct import Reconstruction
+
+Source = str | os.PathLike[str] | BinaryIO
+
+BATCH_PACKETS = 16_384
+"""Packets of a batch: its columns stay in the processor's cache from one kernel to the next."""
+
+SNIPPET_LEN = 64
+"""Octets kept of each payload in a Life."""
+
+
+class Batch(NamedTuple):
+    """One batch of packets: what the capture gave, what decoding found, what the reconstruction says."""
+
+    frames: Frames
+    packets: Packets
+    labels: Labels
+
+
+class Run:
+    """One pass over a capture, batch by batch; each batch is valid until the next is asked for.
+
+    Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use; ``packets``
+    that passed the filter, and the earliest and the latest of their times, 0 while there is none.
+    """
+
+    def __init__(self, source: Source, filter_expression: str = "") -> None:
+        self.capture: Capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
+        self._reconstruction = Reconstruction()
+        self.packets = 0
+        self.first_ns = 0
+        self.last_ns = 0
+
+    @property
+    def connections(self) -> Rows:
+        """CONNECTION rows."""
+        return self._reconstruction.connections
+
+    @property
+    def endpoints(self) -> Rows:
+        """ENDPOINT rows, ``[connection, Side]``."""
+        return self._reconstruction.endpoints
+
+    @property
+    def count(self) -> int:
+        """Connections seen so far."""
+        return self._reconstruction.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.capture.close()
+
+    def __iter__(self) -> Iterator[Batch]:
+        for frames in self.capture:
+            earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
+            self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
+            self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
+            self.packets += len(frames.start)
+            packets = decode(frames)
+            yield Batch(frames, packets, self._reconstruction.feed(frames, packets))
+
+
+class Life(NamedTuple):
+    """The packets of one connection, in order: columns of one length as in Frames, Packets and Labels."""
+
+    number: I64
+    ts_ns: I64
+    side: U8
+    phase: U8
+    client_state: U8
+    server_state: U8
+    events: U32
+    seq: U32
+    """Relative, as in Labels."""
+    ack: U32
+    """Relative, as in Labels."""
+    flags: U16
+    window: U16
+    payload_len: U32
+    options: U8
+    mss: U16
+    window_scale: U8
+    sack_blocks: U8
+    payload: list[bytes]
+    """The first SNIPPET_LEN captured octets of each payload."""
+    omitted: int
+    """Packets left out of the middle because there were too many."""
+
+
+def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
+    """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
+    with Run(source, filter_expression) as run:
+        for _ in run:
+            if on_batch:
+                on_batch(run)
+    return run
+
+
+def lives(
+    source: Source,
+    filter_expression: str,
+    rows: Collection[int],
+    *,
+    most_packets: int = 20_000,
+    on_batch: Callable[[Run], None] | None = None,
+) -> dict[int, Life]:
+    """Take a capture once more for every packet of the connections ``rows``.
+
+    Of a connection with more than ``most_packets`` the first and the last halves of that number are kept.
+    """
+    wanted = np.array(sorted(rows), np.int64)
+    parts: dict[int, _Parts] = {int(row): _Parts(most_packets) for row in wanted}
+    with Run(source, filter_expression) as run:
+        for batch in run:
+            hits = np.flatnonzero(np.isin(batch.labels.connection, wanted))
+            owners = batch.labels.connection[hits]
+            for row in np.unique(owners):
+                parts[int(row)].add(batch, hits[owners == row])
+            if on_batch:
+                on_batch(run)
+    return {row: part.life() for row, part in parts.items()}
+
+
+class _Parts:
+    """Pieces of one life while it is collected."""
+
+    def __init__(self, most_packets: int) -> None:
+        self._half = max(1, most_packets // 2)
+        self._head: list[Life] = []
+        self._head_len = 0
+        self._tail: list[Life] = []
+        self._tail_len = 0
+        self._omitted = 0
+
+    def add(self, batch: Batch, at: I64) -> None:
+        """Take the packets at these places of a batch."""
+        room = self._half - self._head_len
+        if room > 0 and len(at):
+            self._head.append(_piece(batch, at[:room]))
+            self._head_len += len(at[:room])
+            at = at[room:]
+        if len(at):
+            self._tail.append(_piece(batch, at))
+            self._tail_len += len(at)
+        while self._tail and self._tail_len - len(self._tail[0].number) >= self._half:
+            dropped = len(self._tail.pop(0).number)
+            self._tail_len -= dropped
+            self._omitted += dropped
+
+    def life(self) -> Life:
+        """All pieces as one."""
+        tail = self._tail
+        surplus = self._tail_len - self._half
+        if surplus > 0:
+            first = tail[0]
+            tail = [_from(first, surplus), *tail[1:]]
+            self._omitted += surplus
+        pieces = [*self._head, *tail]
+        if not pieces:
+            raise ValueError("a connection without packets")
+        columns = [np.concatenate([piece[k] for piece in pieces]) for k in range(16)]
+        payload = [octets for piece in pieces for octets in piece.payload]
+        return Life(*columns, payload=payload, omitted=self._omitted)
+
+
+def _piece(batch: Batch, at: I64) -> Life:
+    frames, packets, labels = batch
+    return Life(
+        number=frames.number[at], ts_ns=frames.ts_ns[at], side=labels.side[at], phase=labels.phase[at],
+        client_state=labels.client_state[at], server_state=labels.server_state[at], events=labels.events[at],
+        seq=labels.seq[at], ack=labels.ack[at], flags=packets.flags[at], window=packets.window[at],
+        payload_len=packets.payload_len[at], options=packets.options[at], mss=packets.mss[at],
+        window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at],
+        payload=[_snippet(frames, packets, int(i)) for i in at], omitted=0,
+    )  # fmt: skip
+
+
+def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
+    start = int(packets.payload_start[i])
+    captured_end = int(frames.start[i]) + int(frames.caplen[i])
+    end = min(start + int(packets.payload_len[i]), captured_end, start + SNIPPET_LEN)
+    return frames.data[start:end].tobytes() if start else b""
+
+
+def _from(life: Life, first: int) -> Life:
+    return Life(*(column[first:] for column in life[:16]), payload=life.payload[first:], omitted=0)

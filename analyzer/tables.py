@@ -1,0 +1,337 @@
+"""Every table: its columns, their types, their units, one sentence each; and the codes that columns hold.
+
+A batch of packets is a ``NamedTuple`` of NumPy arrays of one length: row i of every column speaks of the same packet.
+``Frames`` is what a capture gives, ``Packets`` what decoding finds in it, ``Labels`` what the reconstruction says.
+Connections and their two endpoints are structured arrays, one row each, that live as long as the analysis.
+
+Widths in memory are as narrow as the field; kernels widen on load (see jit.py). Octets are what ``_len`` and ``_bytes``
+count, nanoseconds what ``_ns`` counts; a time is nanoseconds since 1970-01-01 UTC; a packet is named by its number in the
+capture, from 1, and 0 means that there is none.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.void]
+"""A structured array: a table whose rows are connections or endpoints."""
+
+
+# ---------------------------------------------------------------- codes
+
+
+class Protocol(IntEnum):
+    """What a packet is, as far down as it could be read."""
+
+    OTHER = 0
+    ARP = 1
+    IPV4 = 2
+    """IPv4 that carries none of those below."""
+    IPV6 = 3
+    ICMP = 4
+    ICMPV6 = 5
+    IGMP = 6
+    SCTP = 7
+    TCP = 8
+    UDP = 9
+
+
+class Status(IntEnum):
+    """How well a packet's headers could be read."""
+
+    WHOLE = 0
+    CUT = 1
+    """The captured octets end inside a header."""
+    BAD = 2
+    """A header contradicts itself."""
+    FRAGMENT = 3
+    """An IP fragment other than the first: no transport header in it."""
+
+
+class Phase(IntEnum):
+    """A packet's place in its connection's life."""
+
+    NONE = 0
+    HANDSHAKE = 1
+    DATA = 2
+    TEARDOWN = 3
+
+
+class Side(IntEnum):
+    """An endpoint of a connection."""
+
+    CLIENT = 0
+    SERVER = 1
+
+
+class Evidence(IntEnum):
+    """Why an endpoint is taken for the client, the strongest first."""
+
+    SYN = 1
+    SYN_ACK = 2
+    """The other endpoint answered a SYN that was not captured."""
+    PORTS = 3
+    """The other endpoint's port is the one that servers use."""
+    FIRST_PACKET = 4
+    """It sent the first packet seen."""
+
+
+class ClosedBy(IntEnum):
+    """Whose FIN came first."""
+
+    NOBODY = 0
+    CLIENT = 1
+    SERVER = 2
+    BOTH = 3
+    """Simultaneous close: the FINs crossed."""
+
+
+class Event(IntEnum):
+    """What is remarkable about a segment: the number of its bit in ``Labels.events``."""
+
+    RETRANSMISSION = 0
+    FAST_RETRANSMISSION = 1
+    SPURIOUS_RETRANSMISSION = 2
+    OUT_OF_ORDER = 3
+    DUPLICATE_ACK = 4
+    LOST_SEGMENT = 5
+    ACK_LOST_SEGMENT = 6
+    KEEP_ALIVE = 7
+    KEEP_ALIVE_ACK = 8
+    ZERO_WINDOW = 9
+    ZERO_WINDOW_PROBE = 10
+    ZERO_WINDOW_PROBE_ACK = 11
+    WINDOW_FULL = 12
+    WINDOW_UPDATE = 13
+    REUSED_PORTS = 14
+
+
+# TCP's control bits (RFC 9293 3.1)
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100
+
+# Bits of Packets.options: which of TCP's options the header carries
+HAS_MSS, HAS_WINDOW_SCALE, HAS_SACK_PERMITTED, HAS_SACK, HAS_TIMESTAMPS, HAS_OTHER_OPTION = 1, 2, 4, 8, 16, 32
+
+
+# ---------------------------------------------------------------- batches of packets
+
+
+class Frames(NamedTuple):
+    """The frames of one batch, as the capture has them. ``data`` is read-only and valid until the next batch."""
+
+    data: U8
+    """Octets that hold the frames, among others: a window of the file, or a buffer."""
+    start: I64
+    """Offset in ``data`` of the frame's first octet; ``start + caplen <= len(data)`` always holds."""
+    caplen: U32
+    """Octets captured."""
+    origlen: U32
+    """Octets that were on the wire."""
+    ts_ns: I64
+    """Time of capture."""
+    linktype: U16
+    """LINKTYPE_ value of the interface (https://www.tcpdump.org/linktypes.html)."""
+    interface: U16
+    """Number of the capture's interface: the order of pcapng's interface descriptions, else 0."""
+    number: I64
+    """Number of the packet in the capture, from 1; a filter leaves gaps."""
+
+
+class Packets(NamedTuple):
+    """The headers of one batch. Columns beyond ``ip_version`` hold 0 where the packet has no such header."""
+
+    status: U8
+    """Status."""
+    protocol: U8
+    """Protocol."""
+    ip_version: U8
+    """4, 6, or 0."""
+    ttl: U8
+    """Time to live, or hop limit."""
+    ip_id: U16
+    """IPv4 identification."""
+    address: U32
+    """uint32[n, 8]: the source's four words, the destination's four; an IPv4 address is the last word of its four."""
+    src_port: U16
+    """Source port (TCP, UDP)."""
+    dst_port: U16
+    """Destination port (TCP, UDP)."""
+    seq: U32
+    """SEG.SEQ."""
+    ack: U32
+    """SEG.ACK, whether or not the ACK bit is set."""
+    flags: U16
+    """TCP's control bits, AE to FIN."""
+    window: U16
+    """SEG.WND as sent, not scaled."""
+    payload_len: U32
+    """Octets of payload by the IP header's length, however many were captured."""
+    payload_start: I64
+    """Offset in ``Frames.data`` of the payload."""
+    options: U8
+    """Which TCP options are there: HAS_… bits."""
+    mss: U16
+    """Maximum segment size option."""
+    window_scale: U8
+    """Window scale option's shift count."""
+    ts_val: U32
+    """Timestamps option: the sender's clock."""
+    ts_ecr: U32
+    """Timestamps option: the echoed clock."""
+    sack_blocks: U8
+    """Blocks in the SACK option."""
+    sack: U32
+    """uint32[n, 8]: left and right edges of up to four SACK blocks."""
+
+
+class Labels(NamedTuple):
+    """What the reconstruction says of each packet of one batch; states are those after it was sent and received."""
+
+    connection: I32
+    """Row of the packet's connection, or -1."""
+    side: U8
+    """Side that sent it."""
+    phase: U8
+    """Phase."""
+    client_state: U8
+    """State of the client."""
+    server_state: U8
+    """State of the server."""
+    events: U32
+    """Bit 1 << Event for each event."""
+    seq: U32
+    """SEG.SEQ relative to the sender's initial sequence number."""
+    ack: U32
+    """SEG.ACK relative to the receiver's initial sequence number."""
+
+
+def empty_packets(n: int) -> Packets:
+    """Columns for n packets."""
+    u1, u2, u4 = np.uint8, np.uint16, np.uint32
+    return Packets(
+        status=np.zeros(n, u1), protocol=np.zeros(n, u1), ip_version=np.zeros(n, u1), ttl=np.zeros(n, u1),
+        ip_id=np.zeros(n, u2), address=np.zeros((n, 8), u4), src_port=np.zeros(n, u2), dst_port=np.zeros(n, u2),
+        seq=np.zeros(n, u4), ack=np.zeros(n, u4), flags=np.zeros(n, u2), window=np.zeros(n, u2),
+        payload_len=np.zeros(n, u4), payload_start=np.zeros(n, np.int64), options=np.zeros(n, u1),
+        mss=np.zeros(n, u2), window_scale=np.zeros(n, u1), ts_val=np.zeros(n, u4), ts_ecr=np.zeros(n, u4),
+        sack_blocks=np.zeros(n, u1), sack=np.zeros((n, 8), u4),
+    )  # fmt: skip
+
+
+def empty_labels(n: int) -> Labels:
+    """Columns for n packets."""
+    u1, u4 = np.uint8, np.uint32
+    return Labels(
+        connection=np.full(n, -1, np.int32), side=np.zeros(n, u1), phase=np.zeros(n, u1),
+        client_state=np.zeros(n, u1), server_state=np.zeros(n, u1), events=np.zeros(n, u4),
+        seq=np.zeros(n, u4), ack=np.zeros(n, u4),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- connections
+
+HISTORY_LEN = 32
+"""Octets kept of a history; what comes after is not written down."""
+
+CONNECTION = np.dtype(
+    [
+        ("address", np.uint32, (8,)),  # the client's four words, the server's four, as in Packets.address
+        ("client_port", np.uint16),
+        ("server_port", np.uint16),
+        ("protocol", np.uint8),  # Protocol: TCP or UDP
+        ("ip_version", np.uint8),
+        ("client_evidence", np.uint8),  # Evidence
+        ("completeness", np.uint8),  # Wireshark's bits, see SYN_SEEN and the following
+        ("hash", np.uint32),  # of the 4-tuple, the same for both directions
+        ("phase", np.uint8),  # Phase of the latest packet
+        ("closed_by", np.uint8),  # ClosedBy
+        ("history_len", np.uint8),
+        ("late_data", np.uint8),  # payload was sent after the peer's FIN: bit 1 << Side of its sender
+        ("first_ns", np.int64),
+        ("last_ns", np.int64),
+        ("first_packet", np.int64),
+        ("last_packet", np.int64),
+        ("handshake_rtt_ns", np.int64),  # first ACK of the handshake after the last SYN; -1 unknown
+        ("syn_ns", np.int64),  # the latest SYN of the client
+        ("phase_packets", np.int64, (4,)),  # by Phase
+        ("phase_first_ns", np.int64, (4,)),
+        ("phase_last_ns", np.int64, (4,)),
+        ("history", np.uint8, (HISTORY_LEN,)),  # Zeek's letters, ASCII
+    ],
+    align=True,
+)
+"""A connection (TCP) or a conversation (UDP)."""
+
+# Bits of completeness (Wireshark's tcp.completeness)
+SYN_SEEN, SYN_ACK_SEEN, ACK_SEEN, DATA_SEEN, FIN_SEEN, RST_SEEN = 1, 2, 4, 8, 16, 32
+
+ENDPOINT = np.dtype(
+    [
+        # RFC 9293 3.3.1
+        ("state", np.uint8),  # State
+        ("opened", np.uint8),  # how it left CLOSED: Opened
+        ("known", np.uint8),  # which of the variables below are known: KNOWS_… bits
+        ("window_scale", np.int8),  # offered in its SYN; -1 none
+        ("mss", np.uint16),  # announced in its SYN; 0 none
+        ("window", np.uint16),  # latest SEG.WND as sent
+        ("iss", np.uint32),  # initial send sequence number
+        ("snd_una", np.uint32),  # oldest sequence number not acknowledged by the peer
+        ("snd_nxt", np.uint32),  # one after the highest sequence number that it sent
+        ("rcv_nxt", np.uint32),  # next sequence number expected from the peer: all before was seen
+        ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
+        ("ahead_to", np.uint32),  # … and one after its end
+        ("fin_seq", np.uint32),  # sequence number of its FIN
+        ("ack", np.uint32),  # latest SEG.ACK that it sent
+        # times
+        ("snd_nxt_ns", np.int64),  # when snd_nxt was sent
+        ("ack_ns", np.int64),  # when its latest ACK was sent
+        ("closed_ns", np.int64),  # when it entered TIME-WAIT
+        # packets that matter for its story
+        ("syn_packet", np.int64),
+        ("fin_packet", np.int64),
+        ("rst_packet", np.int64),
+        # Zeek's view
+        ("zeek_state", np.uint8),  # ZeekState
+        ("zeek_before", np.uint8),  # ZeekState before the latest change
+        ("history_once", np.uint8),  # letters written already: HISTORY_… bits
+        ("last_was", np.uint8),  # what its latest segment was: LAST_WAS_… bits
+        ("history_syn", np.uint32),  # sequence number of its latest SYN, FIN, RST
+        ("history_fin", np.uint32),
+        ("history_rst", np.uint32),
+        ("history_gaps", np.uint32),
+        ("history_retransmissions", np.uint32),
+        ("history_zero_windows", np.uint32),
+        # counters of what it sent
+        ("packets", np.int64),
+        ("payload_bytes", np.int64),
+        ("unique_bytes", np.int64),
+        ("retransmitted_bytes", np.int64),
+        ("data_packets", np.uint32),
+        ("pure_acks", np.uint32),
+        ("retransmitted_packets", np.uint32),
+        ("out_of_order_packets", np.uint32),
+        ("duplicate_acks", np.uint32),
+        ("duplicate_acks_now", np.uint32),  # duplicates of the ACK that it repeats at present
+        ("zero_windows", np.uint32),
+        ("zero_window_probes", np.uint32),
+        ("resets", np.uint32),
+        ("syns", np.uint32),
+        ("fins", np.uint32),
+        ("sacks", np.uint32),
+    ],
+    align=True,
+)
+"""One end of a connection, what it sent and what was sent to it. Rows are ``[connection, Side]``."""
+
+# Bits of known
+KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_WINDOW, KNOWS_AHEAD, GOT_ACK, GOT_FIN = 1, 2, 4, 8, 16, 32, 64, 128

@@ -1,0 +1,167 @@
+"""Which connection a packet belongs to: a hash table of 4-tuples, incarnations on port reuse, who is the client.
+
+The table has open addressing. A slot holds the row of the 4-tuple's latest incarnation plus one in its low half and
+the hash in its high half, so that a probe seldom looks at a row of another 4-tuple. Empty slots are 0.
+"""
+
+from __future__ import annotations
+
+from analyzer.jit import kernel, wide
+from analyzer.tables import (
+    ACK,
+    FIN,
+    FIN_SEEN,
+    I64,
+    KNOWS_ISS,
+    KNOWS_SND,
+    RST,
+    RST_SEEN,
+    SYN,
+    Evidence,
+    Packets,
+    Protocol,
+    Rows,
+    Side,
+)
+from analyzer.tcp.seq import seq_add
+from analyzer.tcp.states import State
+
+# Ports below are for servers (RFC 6335 6: System Ports); from the other on, for clients (Linux's ephemeral range)
+SYSTEM_PORTS_END = 1024
+EPHEMERAL_PORTS = 32768
+
+
+@kernel
+def mix(packets: Packets, i: int, word: int, port: int) -> int:
+    """Hash of one end: four words of address from column ``word`` on, and its port."""
+    h = port
+    for k in range(word, word + 4):
+        h = ((h ^ wide(packets.address[i, k])) * 0x9E3779B1) & 0xFFFFFFFF
+        h ^= h >> 15
+    return h
+
+
+@kernel
+def hash_of(packets: Packets, i: int) -> int:
+    """Hash of the packet's 4-tuple and protocol, the same for both directions: 32 bits."""
+    source = mix(packets, i, 0, wide(packets.src_port[i]))
+    destination = mix(packets, i, 4, wide(packets.dst_port[i]))
+    h = (source + destination + (source ^ destination) * 3 + wide(packets.protocol[i])) & 0xFFFFFFFF
+    h = (h * 0x85EBCA6B) & 0xFFFFFFFF
+    return h ^ h >> 13
+
+
+@kernel
+def side_of(connection: Rows, packets: Packets, i: int) -> int:
+    """The side that sent packet ``i``, or -1 when it belongs to another 4-tuple.
+
+    A connection of an endpoint with itself is all the client's.
+    """
+    if wide(connection["protocol"]) != wide(packets.protocol[i]):
+        return -1
+    src_port = wide(packets.src_port[i])
+    dst_port = wide(packets.dst_port[i])
+    client_port = wide(connection["client_port"])
+    server_port = wide(connection["server_port"])
+    address = connection["address"]
+    if src_port == client_port and dst_port == server_port:
+        same = True
+        for k in range(8):
+            if wide(address[k]) != wide(packets.address[i, k]):
+                same = False
+        if same:
+            return Side.CLIENT
+    if src_port == server_port and dst_port == client_port:
+        for k in range(4):
+            if wide(address[k]) != wide(packets.address[i, 4 + k]) or wide(address[4 + k]) != wide(packets.address[i, k]):
+                return -1
+        return Side.SERVER
+    return -1
+
+
+@kernel
+def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, h: int) -> int:
+    """The slot of packet ``i``'s 4-tuple, or the empty slot where it would go; there is always an empty one."""
+    mask = len(slots) - 1
+    slot = h & mask
+    while True:
+        entry = wide(slots[slot])
+        if entry == 0:
+            return slot
+        if entry >> 32 == h >> 1 and side_of(connections[(entry & 0xFFFFFFFF) - 1], packets, i) >= 0:
+            return slot
+        slot = (slot + 1) & mask
+
+
+@kernel
+def rehash(old: I64, new: I64, connections: Rows) -> None:
+    """Move every entry of a table into a larger one."""
+    mask = len(new) - 1
+    for k in range(len(old)):
+        entry = wide(old[k])
+        if entry:
+            slot = wide(connections[(entry & 0xFFFFFFFF) - 1]["hash"]) & mask
+            while wide(new[slot]):
+                slot = (slot + 1) & mask
+            new[slot] = entry
+
+
+@kernel
+def is_new_incarnation(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
+    """Whether segment ``i`` starts another connection on a known 4-tuple.
+
+    A SYN or SYN-ACK does with another initial sequence number, a SYN also after the end of the former connection. A SYN
+    whose number fits what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open.
+    """
+    flags = wide(packets.flags[i])
+    if not flags & SYN or flags & (FIN | RST):
+        return False
+    seq = wide(packets.seq[i])
+    known = wide(fwd["known"])
+    if flags & ACK:
+        return known & KNOWS_SND != 0 and seq != wide(fwd["iss"])
+    if known & (KNOWS_ISS | KNOWS_SND):
+        ended = wide(connection["completeness"]) & (FIN_SEEN | RST_SEEN)
+        return seq != wide(fwd["iss"]) or ended != 0
+    if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
+        return wide(rev["state"]) == State.CLOSED
+    return seq_add(seq, 1) != wide(rev["ack"])
+
+
+@kernel
+def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
+    """Who is the client, told by the first packet seen: (the side that sent it, Evidence)."""
+    flags = wide(packets.flags[i])
+    if wide(packets.protocol[i]) == Protocol.TCP and flags & SYN:
+        if flags & ACK:
+            return Side.SERVER, Evidence.SYN_ACK
+        return Side.CLIENT, Evidence.SYN
+    src_port = wide(packets.src_port[i])
+    dst_port = wide(packets.dst_port[i])
+    if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
+        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
+    if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
+        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
+    return Side.CLIENT, Evidence.FIRST_PACKET
+
+
+@kernel
+def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int) -> int:
+    """Write the row (all zero before) of a connection that packet ``i`` starts.
+
+    Returns: the side that sent it.
+    """
+    side, evidence = client_evidence(packets, i)
+    shift = 4 if side == Side.SERVER else 0
+    for k in range(8):
+        connection["address"][k] = packets.address[i, k ^ shift]
+    connection["client_port"] = packets.src_port[i] if side == Side.CLIENT else packets.dst_port[i]
+    connection["server_port"] = packets.dst_port[i] if side == Side.CLIENT else packets.src_port[i]
+    connection["protocol"] = packets.protocol[i]
+    connection["ip_version"] = packets.ip_version[i]
+    connection["client_evidence"] = evidence
+    connection["hash"] = h
+    connection["first_ns"] = ts_ns
+    connection["first_packet"] = number
+    connection["handshake_rtt_ns"] = -1
+    return side

@@ -1,0 +1,43 @@
+"""The three phases of a connection's life: which packet is the handshake, which is data, which is the close.
+
+- handshake: SYN, SYN-ACK and the ACK that ends it, their repetitions included.
+- data: what comes after, payload and the ACKs of it. A side that has not closed may still send after the other's FIN:
+  its payload, and the ACKs of that, are data.
+- teardown: every FIN and RST, and after the first of them all that is not such data.
+"""
+
+from __future__ import annotations
+
+from analyzer.jit import kernel, wide
+from analyzer.tables import ACK, FIN, RST, SENT_FIN, SYN, Packets, Phase, Rows
+from analyzer.tcp.seq import seq_diff
+from analyzer.tcp.states import State
+
+
+@kernel
+def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> int:
+    """Phase of segment ``i``; ``fwd`` (the side ``side``) and ``rev`` as they were before it."""
+    flags = wide(packets.flags[i])
+    payload_len = wide(packets.payload_len[i])
+    if flags & (FIN | RST):
+        return Phase.TEARDOWN
+    if flags & SYN:
+        return Phase.HANDSHAKE
+    if not (wide(fwd["known"]) | wide(rev["known"])) & SENT_FIN:
+        if payload_len == 0 and wide(connection["phase"]) == Phase.HANDSHAKE:
+            opening = wide(rev["state"]) == State.SYN_RECEIVED or wide(fwd["state"]) == State.SYN_SENT
+            repeated = flags & ACK and wide(rev["syns"]) and seq_diff(wide(packets.ack[i]), wide(rev["iss"])) == 1
+            if opening or repeated:
+                return Phase.HANDSHAKE
+        if wide(connection["phase"]) == Phase.TEARDOWN:
+            return Phase.TEARDOWN  # after a RST
+        return Phase.DATA
+    if payload_len:
+        if not wide(fwd["known"]) & SENT_FIN:
+            connection["late_data"] = wide(connection["late_data"]) | 1 << side
+            return Phase.DATA
+        return Phase.TEARDOWN
+    if wide(connection["late_data"]) & 1 << (1 - side):
+        if not wide(rev["known"]) & SENT_FIN or seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) <= 0:
+            return Phase.DATA
+    return Phase.TEARDOWN

@@ -1,0 +1,281 @@
+"""Batches of packets to connections and labels: the pass that every packet goes through, and the tables it fills."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyzer.jit import fastest, kernel, wide
+from analyzer.tables import (
+    ACK,
+    ACK_SEEN,
+    CONNECTION,
+    DATA_SEEN,
+    ENDPOINT,
+    FIN,
+    FIN_SEEN,
+    I64,
+    KNOWS_SND,
+    RST,
+    RST_SEEN,
+    SENT_FIN,
+    SYN,
+    SYN_ACK_SEEN,
+    SYN_SEEN,
+    U8,
+    ClosedBy,
+    Event,
+    Evidence,
+    Frames,
+    Labels,
+    Packets,
+    Phase,
+    Protocol,
+    Rows,
+    Side,
+    Status,
+    empty_labels,
+)
+from analyzer.tcp.connections import (
+    find_slot,
+    hash_of,
+    is_new_incarnation,
+    rehash,
+    side_of,
+    start_connection,
+)
+from analyzer.tcp.endpoint import expire, receives, sends
+from analyzer.tcp.events import segment_events
+from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
+from analyzer.tcp.phases import phase_of
+from analyzer.tcp.seq import seq_diff
+from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
+from analyzer.tcp.summary import count_segment
+
+# Rows to start with; tables double when full
+FIRST_ROWS = 256
+
+# FIRST_SEGMENT's cells, in a form that a kernel reads
+BEFORE_SYN_SENDER, BEFORE_SYN_RECEIVER = FIRST_SEGMENT["SYN"]
+BEFORE_SYN_ACK_SENDER, BEFORE_SYN_ACK_RECEIVER = FIRST_SEGMENT["SYN,ACK"]
+BEFORE_OTHER_SENDER, BEFORE_OTHER_RECEIVER = FIRST_SEGMENT["any other"]
+
+
+class Reconstruction:
+    """The connections seen so far. Feed it batches in capture order; any split into batches gives the same answer.
+
+    Attributes: ``connections`` (CONNECTION rows) and ``endpoints`` (ENDPOINT rows, ``[connection, Side]``), of which the
+    first ``count`` are in use, in the order of their first packets.
+    """
+
+    def __init__(self) -> None:
+        self.connections: Rows = np.zeros(FIRST_ROWS, CONNECTION)
+        self.endpoints: Rows = np.zeros((FIRST_ROWS, 2), ENDPOINT)
+        self.count = 0
+        self._slots: I64 = np.zeros(4 * FIRST_ROWS, np.int64)
+        self._transitions: U8 = transition_table()
+        self._counts: I64 = np.zeros(2, np.int64)
+
+    def feed(self, frames: Frames, packets: Packets) -> Labels:
+        """Take one batch and label its packets."""
+        labels = empty_labels(len(frames.start))
+        run = fastest(reconstruct_batch)
+        done = 0
+        while True:
+            done = run(
+                frames.ts_ns, frames.number, packets, labels, self.connections, self.endpoints, self._slots,
+                self._counts, self._transitions, done,
+            )  # fmt: skip
+            self.count = int(self._counts[0])
+            if done == len(frames.start):
+                return labels
+            self._grow()
+
+    def _grow(self) -> None:
+        """Double what is full."""
+        rows = len(self.connections)
+        if self.count == rows:
+            connections: Rows = np.zeros(2 * rows, CONNECTION)
+            connections[:rows] = self.connections
+            self.connections = connections
+            endpoints: Rows = np.zeros((2 * rows, 2), ENDPOINT)
+            endpoints[:rows] = self.endpoints
+            self.endpoints = endpoints
+        if 2 * int(self._counts[1]) >= len(self._slots):
+            slots: I64 = np.zeros(4 * len(self._slots), np.int64)
+            fastest(rehash)(self._slots, slots, self.connections)
+            self._slots = slots
+
+
+@kernel
+def reconstruct_batch(
+    ts: I64, numbers: I64, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64,
+    counts: I64, transitions: U8, first: int,
+) -> int:  # fmt: skip
+    """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
+
+    ``counts`` holds the connections in use and the slots in use.
+    """
+    for i in range(first, len(packets.status)):
+        protocol = wide(packets.protocol[i])
+        if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
+            continue
+        count = wide(counts[0])
+        if count == len(connections) or 2 * wide(counts[1]) >= len(slots):
+            return i
+        ts_ns = wide(ts[i])
+        number = wide(numbers[i])
+        h = hash_of(packets, i)
+        slot = find_slot(slots, connections, packets, i, h)
+        entry = wide(slots[slot])
+        row = (entry & 0xFFFFFFFF) - 1
+        side = -1
+        reused = False
+        if entry:
+            side = side_of(connections[row], packets, i)
+            if protocol == Protocol.TCP:
+                reused = is_new_incarnation(
+                    connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, i
+                )
+        if entry == 0 or reused:
+            if entry == 0:
+                counts[1] = wide(counts[1]) + 1
+            row = count
+            counts[0] = count + 1
+            slots[slot] = (h >> 1) << 32 | (row + 1)
+            side = start_connection(connections[row], packets, i, h, ts_ns, number)
+            if protocol == Protocol.TCP:
+                first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
+        labels.connection[i] = row
+        labels.side[i] = side
+        connections[row]["last_ns"] = ts_ns
+        connections[row]["last_packet"] = number
+        if protocol == Protocol.TCP:
+            segment(
+                connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, labels, i, ts_ns, number,
+                transitions,
+            )  # fmt: skip
+            if reused:
+                labels.events[i] = wide(labels.events[i]) | 1 << Event.REUSED_PORTS
+        else:
+            sender = endpoints[row, side]
+            sender["packets"] = wide(sender["packets"]) + 1
+            payload_len = wide(packets.payload_len[i])
+            sender["payload_bytes"] = wide(sender["payload_bytes"]) + payload_len
+            sender["unique_bytes"] = wide(sender["unique_bytes"]) + payload_len
+            if payload_len:
+                sender["data_packets"] = wide(sender["data_packets"]) + 1
+    return len(packets.status)
+
+
+@kernel
+def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
+    """The states before the first segment seen, as far as it tells."""
+    flags = wide(packets.flags[i])
+    if flags & SYN and flags & ACK:
+        fwd["state"] = BEFORE_SYN_ACK_SENDER
+        rev["state"] = BEFORE_SYN_ACK_RECEIVER
+        fwd["opened"] = Opened.PASSIVE
+        rev["opened"] = Opened.ACTIVE
+    elif flags & SYN:
+        fwd["state"] = BEFORE_SYN_SENDER
+        rev["state"] = BEFORE_SYN_RECEIVER
+    else:
+        fwd["state"] = BEFORE_OTHER_SENDER
+        rev["state"] = BEFORE_OTHER_RECEIVER
+    if side == Side.SERVER and wide(connection["client_evidence"]) != Evidence.FIRST_PACKET:
+        write_letter(connection, side, CARET)
+
+
+@kernel
+def segment(
+    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int, number: int,
+    transitions: U8,
+) -> None:  # fmt: skip
+    """Segment ``i`` goes from ``fwd`` to ``rev``: everything that it says, in the order in which it is judged."""
+    flags = wide(packets.flags[i])
+    side = wide(labels.side[i])
+    expire(fwd, transitions, ts_ns)
+    expire(rev, transitions, ts_ns)
+
+    events = segment_events(connection, fwd, rev, packets, i, ts_ns)
+    labels.events[i] = events
+    phase = phase_of(connection, side, fwd, rev, packets, i)
+    labels.phase[i] = phase
+    connection["phase"] = phase
+    note_phase(connection, phase, ts_ns)
+    note_segment(connection, side, fwd, rev, packets, i, events)
+    note_gap(connection, side, fwd, rev, packets, i)
+    note_state(side, fwd, rev, packets, i)
+    note_completeness(connection, flags, wide(packets.payload_len[i]))
+    count_segment(fwd, packets, i, events)
+    note_handshake(connection, side, fwd, rev, flags, ts_ns)
+    if flags & FIN and wide(fwd["fin_packet"]) == 0:
+        fwd["fin_packet"] = number
+        note_closer(connection, side, rev, packets, i)
+    if flags & RST and wide(fwd["rst_packet"]) == 0:
+        fwd["rst_packet"] = number
+    if flags & SYN and wide(fwd["syn_packet"]) == 0:
+        fwd["syn_packet"] = number
+
+    sends(fwd, rev, packets, i, ts_ns, transitions)
+    receives(rev, fwd, packets, i, ts_ns, transitions)
+
+    client, server = fwd, rev
+    if side == Side.SERVER:
+        client, server = rev, fwd
+    labels.client_state[i] = client["state"]
+    labels.server_state[i] = server["state"]
+    labels.seq[i] = (wide(packets.seq[i]) - wide(fwd["iss"])) & 0xFFFFFFFF if wide(fwd["known"]) & KNOWS_SND else 0
+    if flags & ACK:
+        if not wide(rev["known"]) & KNOWS_SND:
+            labels.ack[i] = 1
+        else:
+            labels.ack[i] = (wide(packets.ack[i]) - wide(rev["iss"])) & 0xFFFFFFFF
+
+
+@kernel
+def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
+    """Count a packet in its phase."""
+    packets = wide(connection["phase_packets"][phase])
+    if packets == 0:
+        connection["phase_first_ns"][phase] = ts_ns
+    connection["phase_packets"][phase] = packets + 1
+    connection["phase_last_ns"][phase] = ts_ns
+
+
+@kernel
+def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
+    """Wireshark's tcp.completeness."""
+    seen = wide(connection["completeness"])
+    if flags & SYN:
+        seen |= SYN_ACK_SEEN if flags & ACK else SYN_SEEN
+    elif flags & ACK and payload_len == 0:
+        seen |= ACK_SEEN
+    if payload_len and not flags & SYN:
+        seen |= DATA_SEEN
+    if flags & FIN and flags & ACK:
+        seen |= FIN_SEEN
+    if flags & RST:
+        seen |= RST_SEEN
+    connection["completeness"] = seen
+
+
+@kernel
+def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int, ts_ns: int) -> None:
+    """The handshake's round trip: from the client's latest SYN to its first ACK of the SYN-ACK."""
+    if side != Side.CLIENT:
+        return
+    if flags & SYN:
+        connection["syn_ns"] = ts_ns
+    elif flags & ACK and wide(connection["handshake_rtt_ns"]) < 0 and wide(fwd["syns"]) and wide(rev["syns"]):
+        connection["handshake_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
+
+
+@kernel
+def note_closer(connection: Rows, side: int, rev: Rows, packets: Packets, i: int) -> None:
+    """The first FIN of side ``side``: it closes, unless the other's FIN came before; both do when their FINs crossed."""
+    if wide(connection["closed_by"]) == ClosedBy.NOBODY:
+        connection["closed_by"] = ClosedBy.CLIENT if side == Side.CLIENT else ClosedBy.SERVER
+    elif wide(rev["known"]) & SENT_FIN and seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) <= 0:
+        if wide(rev["state"]) == State.FIN_WAIT_1:
+            connection["closed_by"] = ClosedBy.BOTH

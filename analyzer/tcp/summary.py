@@ -1,0 +1,89 @@
+"""What is counted on the way, and what a connection comes to in the end."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from analyzer.jit import kernel, wide
+from analyzer.tables import ACK, FIN, HAS_SACK, RST, SYN, Event, Packets, Rows
+from analyzer.tcp.history import ZeekState
+from analyzer.tcp.seq import seq_diff
+
+
+class Verdict(IntEnum):
+    """Zeek's conn_state."""
+
+    S0 = 0
+    S1 = 1
+    SF = 2
+    REJ = 3
+    S2 = 4
+    S3 = 5
+    RSTO = 6
+    RSTR = 7
+    RSTOS0 = 8
+    RSTRH = 9
+    SH = 10
+    SHR = 11
+    OTH = 12
+
+
+@kernel
+def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
+    """Count segment ``i`` for its sender ``fwd``, as it was before it."""
+    flags = wide(packets.flags[i])
+    payload_len = wide(packets.payload_len[i])
+    fwd["packets"] = wide(fwd["packets"]) + 1
+    if flags & (SYN | FIN | RST):
+        fwd["syns"] = wide(fwd["syns"]) + (1 if flags & SYN else 0)
+        fwd["fins"] = wide(fwd["fins"]) + (1 if flags & FIN else 0)
+        fwd["resets"] = wide(fwd["resets"]) + (1 if flags & RST else 0)
+    elif flags & ACK and payload_len == 0:
+        fwd["pure_acks"] = wide(fwd["pure_acks"]) + 1
+    if wide(packets.options[i]) & HAS_SACK:
+        fwd["sacks"] = wide(fwd["sacks"]) + 1
+    if wide(packets.window[i]) == 0 and not flags & (SYN | FIN | RST):
+        fwd["zero_windows"] = wide(fwd["zero_windows"]) + 1
+    if events & 1 << Event.DUPLICATE_ACK:
+        fwd["duplicate_acks"] = wide(fwd["duplicate_acks"]) + 1
+    if payload_len == 0:
+        return
+    fwd["data_packets"] = wide(fwd["data_packets"]) + 1
+    fwd["payload_bytes"] = wide(fwd["payload_bytes"]) + payload_len
+    again = 0
+    if events & 1 << Event.OUT_OF_ORDER:
+        fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1
+    elif events & (
+        1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
+    ):
+        again = min(payload_len, seq_diff(wide(fwd["snd_nxt"]), wide(packets.seq[i])))
+        fwd["retransmitted_packets"] = wide(fwd["retransmitted_packets"]) + 1
+        fwd["retransmitted_bytes"] = wide(fwd["retransmitted_bytes"]) + again
+    fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + payload_len - again
+
+
+@kernel
+def verdict(connection: Rows, client: Rows, server: Rows) -> int:
+    """Verdict of a TCP connection, from Zeek's endpoint states."""
+    o = wide(client["zeek_state"])
+    r = wide(server["zeek_state"])
+    client_missed = o in (ZeekState.INACTIVE, ZeekState.PARTIAL)
+    server_missed = r in (ZeekState.INACTIVE, ZeekState.PARTIAL)
+    if r == ZeekState.RESET:
+        no_data = wide(client["payload_bytes"]) == 0 and wide(server["payload_bytes"]) == 0
+        if o in (ZeekState.SYN_SENT, ZeekState.SYN_ACK_SENT) or (o == ZeekState.RESET and no_data):
+            return Verdict.REJ
+        return Verdict.RSTRH if client_missed else Verdict.RSTR
+    if o == ZeekState.RESET:
+        return Verdict.RSTOS0 if server_missed else Verdict.RSTO
+    if o == ZeekState.CLOSED and r == ZeekState.CLOSED:
+        return Verdict.SF
+    if o == ZeekState.CLOSED:
+        return Verdict.SH if server_missed else Verdict.S2
+    if r == ZeekState.CLOSED:
+        return Verdict.SHR if client_missed else Verdict.S3
+    if o == ZeekState.SYN_SENT and r == ZeekState.INACTIVE:
+        return Verdict.S0
+    if o == ZeekState.ESTABLISHED and r == ZeekState.ESTABLISHED:
+        return Verdict.S1
+    return Verdict.OTH
