@@ -97,7 +97,10 @@ class ClosedBy(IntEnum):
 
 
 class Event(IntEnum):
-    """What is remarkable about a segment: the number of its bit in ``Labels.events``."""
+    """What is remarkable about a segment: the number of its bit in ``Labels.events``.
+
+    A fast or spurious retransmission has the bit of RETRANSMISSION too.
+    """
 
     RETRANSMISSION = 0
     FAST_RETRANSMISSION = 1

@@ -23,7 +23,7 @@ IPV6_FRAGMENT, AUTHENTICATION, IP_ICMPV6, DESTINATION_OPTIONS, IP_SCTP, MOBILITY
 MOST_EXTENSIONS = 16
 
 
-@kernel
+@kernel(inline=True)
 def ipv4(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -> tuple[int, int, int]:
     """Read an IPv4 header at ``at``; ``end`` ends the captured octets, ``wire_end`` the frame on the wire."""
     packets.protocol[i] = Protocol.IPV4
@@ -50,7 +50,7 @@ def ipv4(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -
     return at + header_len, total_len - header_len, protocol
 
 
-@kernel
+@kernel(inline=True)
 def ipv6(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -> tuple[int, int, int]:
     """Read an IPv6 header and its extension headers at ``at``; ``end`` and ``wire_end`` as for ``ipv4``."""
     packets.protocol[i] = Protocol.IPV6
@@ -94,7 +94,7 @@ def ipv6(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -
     return at, 0, NOTHING
 
 
-@kernel
+@kernel(inline=True)
 def protocol_of(number: int) -> int:
     """Protocol of an IP protocol number; OTHER for those without a word of their own."""
     if number == IP_TCP:

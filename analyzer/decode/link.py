@@ -30,7 +30,7 @@ PPP_IPV4, PPP_IPV6 = 0x0021, 0x0057
 AF_INET = 2
 
 
-@kernel
+@kernel(inline=True)
 def network_layer(data: U8, at: int, end: int, linktype: int) -> tuple[int, int]:
     """Skip the link layer of a frame.
 
@@ -73,7 +73,7 @@ def network_layer(data: U8, at: int, end: int, linktype: int) -> tuple[int, int]
     return at, UNKNOWN
 
 
-@kernel
+@kernel(inline=True)
 def by_version(data: U8, at: int, end: int) -> tuple[int, int]:
     """The network layer starts at ``at`` with IPv4 or IPv6, told by its first four bits."""
     if at >= end:
@@ -86,7 +86,7 @@ def by_version(data: U8, at: int, end: int) -> tuple[int, int]:
     return at, UNKNOWN
 
 
-@kernel
+@kernel(inline=True)
 def ppp(data: U8, at: int, end: int) -> tuple[int, int]:
     """PPP from its address field, which may be left out (RFC 1661 6.6), as may the protocol's first octet (6.5)."""
     if at + 2 <= end and wide(data[at]) == 0xFF and wide(data[at + 1]) == 0x03:
@@ -106,7 +106,7 @@ def ppp(data: U8, at: int, end: int) -> tuple[int, int]:
     return at, UNKNOWN
 
 
-@kernel
+@kernel(inline=True)
 def tagged(data: U8, at: int, end: int, ethertype: int) -> tuple[int, int]:
     """What follows an EtherType field: tags, labels and PPPoE are skipped until a network layer starts."""
     while True:
@@ -138,7 +138,7 @@ def tagged(data: U8, at: int, end: int, ethertype: int) -> tuple[int, int]:
             return at, UNKNOWN
 
 
-@kernel
+@kernel(inline=True)
 def llc(data: U8, at: int, end: int) -> tuple[int, int]:
     """IEEE 802.2: IP by its own service access point, or by SNAP (RFC 1042)."""
     if at + 3 > end:

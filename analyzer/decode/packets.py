@@ -20,7 +20,7 @@ def decode(frames: Frames) -> Packets:
     return packets
 
 
-@kernel
+@kernel(inline=True)
 def decode_batch(frames: Frames, packets: Packets) -> None:
     """Fill ``packets`` (zeroed columns) from ``frames``."""
     data = frames.data
@@ -49,7 +49,7 @@ def decode_batch(frames: Frames, packets: Packets) -> None:
                 packets.protocol[i] = known
 
 
-@kernel
+@kernel(inline=True)
 def udp_header(data: U8, at: int, end: int, datagram_len: int, packets: Packets, i: int) -> None:
     """Read a UDP header (RFC 768) at ``at``; ``datagram_len`` is header and payload, by the IP header."""
     packets.protocol[i] = Protocol.UDP

@@ -8,7 +8,7 @@ from analyzer.jit import kernel, wide
 from analyzer.tables import U8, Packets, Protocol, Status
 
 
-@kernel
+@kernel(inline=True)
 def tcp_header(data: U8, at: int, end: int, segment_len: int, packets: Packets, i: int) -> None:
     """Read a TCP header at ``at`` into the packet's row.
 

@@ -22,7 +22,7 @@ END_OF_LIST, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS =
 LARGEST_SHIFT = 14
 
 
-@kernel
+@kernel(inline=True)
 def tcp_options(data: U8, at: int, end: int, packets: Packets, i: int) -> None:
     """Read the options in ``data[at:end]`` into the packet's row; what is malformed ends the list."""
     seen = 0

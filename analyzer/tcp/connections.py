@@ -31,7 +31,7 @@ SYSTEM_PORTS_END = 1024
 EPHEMERAL_PORTS = 32768
 
 
-@kernel
+@kernel(inline=True)
 def mix(packets: Packets, i: int, word: int, port: int) -> int:
     """Hash of one end: four words of address from column ``word`` on, and its port."""
     h = port
@@ -41,7 +41,7 @@ def mix(packets: Packets, i: int, word: int, port: int) -> int:
     return h
 
 
-@kernel
+@kernel(inline=True)
 def hash_of(packets: Packets, i: int) -> int:
     """Hash of the packet's 4-tuple and protocol, the same for both directions: 32 bits."""
     source = mix(packets, i, 0, wide(packets.src_port[i]))
@@ -51,7 +51,7 @@ def hash_of(packets: Packets, i: int) -> int:
     return h ^ h >> 13
 
 
-@kernel
+@kernel(inline=True)
 def side_of(connection: Rows, packets: Packets, i: int) -> int:
     """The side that sent packet ``i``, or -1 when it belongs to another 4-tuple.
 
@@ -79,7 +79,7 @@ def side_of(connection: Rows, packets: Packets, i: int) -> int:
     return -1
 
 
-@kernel
+@kernel(inline=True)
 def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, h: int) -> int:
     """The slot of packet ``i``'s 4-tuple, or the empty slot where it would go; there is always an empty one."""
     mask = len(slots) - 1
@@ -93,7 +93,7 @@ def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, h: int) -
         slot = (slot + 1) & mask
 
 
-@kernel
+@kernel(inline=True)
 def rehash(old: I64, new: I64, connections: Rows) -> None:
     """Move every entry of a table into a larger one."""
     mask = len(new) - 1
@@ -106,29 +106,30 @@ def rehash(old: I64, new: I64, connections: Rows) -> None:
             new[slot] = entry
 
 
-@kernel
+@kernel(inline=True)
 def is_new_incarnation(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
     """Whether segment ``i`` starts another connection on a known 4-tuple.
 
-    A SYN or SYN-ACK does with another initial sequence number, a SYN also after the end of the former connection. A SYN
-    whose number fits what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open.
+    A SYN does with another initial sequence number, or after the end of the former connection. A SYN whose number fits
+    what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open. A SYN-ACK with another
+    number does when nothing else was seen of the client, or after the end: else it is a stray.
     """
     flags = wide(packets.flags[i])
     if not flags & SYN or flags & (FIN | RST):
         return False
     seq = wide(packets.seq[i])
     known = wide(fwd["known"])
+    ended = wide(connection["completeness"]) & (FIN_SEEN | RST_SEEN) != 0
     if flags & ACK:
-        return known & KNOWS_SND != 0 and seq != wide(fwd["iss"])
+        return known & KNOWS_SND != 0 and seq != wide(fwd["iss"]) and (ended or wide(rev["packets"]) == 0)
     if known & (KNOWS_ISS | KNOWS_SND):
-        ended = wide(connection["completeness"]) & (FIN_SEEN | RST_SEEN)
-        return seq != wide(fwd["iss"]) or ended != 0
+        return seq != wide(fwd["iss"]) or ended
     if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
         return wide(rev["state"]) == State.CLOSED
     return seq_add(seq, 1) != wide(rev["ack"])
 
 
-@kernel
+@kernel(inline=True)
 def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
     """Who is the client, told by the first packet seen: (the side that sent it, Evidence)."""
     flags = wide(packets.flags[i])
@@ -145,7 +146,7 @@ def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
     return Side.CLIENT, Evidence.FIRST_PACKET
 
 
-@kernel
+@kernel(inline=True)
 def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int) -> int:
     """Write the row (all zero before) of a connection that packet ``i`` starts.
 

@@ -36,7 +36,7 @@ from analyzer.tcp.states import Input, Opened, State
 TWO_MSL_NS = 240_000_000_000
 
 
-@kernel
+@kernel(inline=True)
 def move(end: Rows, what: int, transitions: U8, ts_ns: int) -> None:
     """Let an input act on an endpoint's state."""
     before = wide(end["state"])
@@ -49,14 +49,14 @@ def move(end: Rows, what: int, transitions: U8, ts_ns: int) -> None:
             end["closed_ns"] = ts_ns
 
 
-@kernel
+@kernel(inline=True)
 def expire(end: Rows, transitions: U8, ts_ns: int) -> None:
     """TIME-WAIT ends by the capture's clock."""
     if wide(end["state"]) == State.TIME_WAIT and ts_ns - wide(end["closed_ns"]) >= TWO_MSL_NS:
         move(end, Input.TIMEOUT_2MSL, transitions, ts_ns)
 
 
-@kernel
+@kernel(inline=True)
 def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitions: U8) -> None:
     """The endpoint ``end`` sends segment ``i`` to ``peer``."""
     flags = wide(packets.flags[i])
@@ -89,6 +89,8 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
         known = wide(end["known"])
 
     if flags & SYN:
+        if known & KNOWS_ISS and seq != wide(end["iss"]) and state not in (State.SYN_SENT, State.SYN_RECEIVED):
+            return  # a SYN out of nowhere does not renumber a connection that is under way
         if not flags & ACK:
             move(end, Input.SND_SYN, transitions, ts_ns)
             if wide(end["opened"]) == Opened.UNKNOWN:
@@ -125,7 +127,7 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
     end["known"] = known | KNOWS_WINDOW
 
 
-@kernel
+@kernel(inline=True)
 def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitions: U8) -> None:
     """The endpoint ``end`` receives segment ``i`` from ``peer``: RFC 9293 3.10.7.2 to 3.10.7.4."""
     flags = wide(packets.flags[i])
@@ -185,7 +187,9 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         end["snd_nxt"] = ack
         end["iss"] = seq_add(ack, -1)
         end["known"] = known | KNOWS_SND
-    if state == State.SYN_RECEIVED and seq_diff(ack, wide(end["iss"])) > 0:
+    if state == State.SYN_RECEIVED:
+        if known & KNOWS_ISS and not 0 < seq_diff(ack, wide(end["iss"])) <= seq_diff(wide(end["snd_nxt"]), wide(end["iss"])):
+            return
         move(end, Input.RCV_ACK_OF_SYN, transitions, ts_ns)
     if seq_diff(ack, wide(end["snd_una"])) > 0:
         end["snd_una"] = ack
@@ -196,7 +200,7 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         take_fin(end, peer, transitions, ts_ns)
 
 
-@kernel
+@kernel(inline=True)
 def fits(end: Rows, seq: int, payload_len: int) -> bool:
     """Whether a segment has something for the receive window (RFC 9293 3.10.7.4, first check).
 
@@ -207,14 +211,14 @@ def fits(end: Rows, seq: int, payload_len: int) -> bool:
     return ahead >= 0 or ahead + payload_len > 0
 
 
-@kernel
+@kernel(inline=True)
 def expect_from(end: Rows, rcv_nxt: int) -> None:
     """The peer's SYN tells which sequence number comes next."""
     end["rcv_nxt"] = rcv_nxt
     end["known"] = (wide(end["known"]) | KNOWS_RCV) & ~KNOWS_AHEAD
 
 
-@kernel
+@kernel(inline=True)
 def take_octets(end: Rows, seq: int, payload_len: int) -> None:
     """Advance RCV.NXT over a segment's payload, and over what was received ahead of a gap that it fills.
 
@@ -249,7 +253,7 @@ def take_octets(end: Rows, seq: int, payload_len: int) -> None:
     end["rcv_nxt"] = rcv_nxt
 
 
-@kernel
+@kernel(inline=True)
 def take_fin(end: Rows, peer: Rows, transitions: U8, ts_ns: int) -> None:
     """The peer's FIN counts once all before it has arrived; behind a gap it waits (RFC 9293 3.10.7.4, eighth check)."""
     known = wide(end["known"])

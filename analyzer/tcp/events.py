@@ -12,6 +12,7 @@ from analyzer.tables import (
     FIN,
     GOT_ACK,
     HAS_SACK,
+    KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
     RST,
@@ -32,7 +33,7 @@ FAST_NS = 20_000_000
 LAST_WAS_KEEP_ALIVE, LAST_WAS_PURE_ACK = 1, 2
 
 
-@kernel
+@kernel(inline=True)
 def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int, ts_ns: int) -> int:
     """Bits (1 << Event) of segment ``i``, which ``fwd`` is about to send."""
     flags = wide(packets.flags[i])
@@ -46,6 +47,8 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
     events = 0
     if not known & KNOWS_SND:
         return events
+    if flags & SYN and known & KNOWS_ISS and seq != wide(fwd["iss"]):
+        return 1 << Event.REUSED_PORTS
 
     keep_alive = plain and payload_len <= 1 and ahead == -1
     last_was = LAST_WAS_KEEP_ALIVE if keep_alive else 0
@@ -64,12 +67,15 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
 
     if (payload_len > 0 or flags & (SYN | FIN)) and not keep_alive and not flags & RST and ahead < 0:
         if not (payload_len > 1 and ahead == -1):
-            events |= 1 << retransmission_kind(connection, fwd, rev, packets, i, ts_ns)
+            kind = retransmission_kind(connection, fwd, rev, packets, i, ts_ns)
+            events |= 1 << kind
+            if kind != Event.OUT_OF_ORDER:
+                events |= 1 << Event.RETRANSMISSION
     fwd["last_was"] = last_was
     return events
 
 
-@kernel
+@kernel(inline=True)
 def retransmission_kind(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int, ts_ns: int) -> int:
     """Which Event it is that segment ``i`` does not advance the sequence number."""
     seq = wide(packets.seq[i])

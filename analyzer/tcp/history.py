@@ -13,7 +13,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HISTORY_LEN, KNOWS_RCV, KNOWS_SND, RST, SYN, Event, Packets, Rows, Side
+from analyzer.tables import ACK, FIN, HISTORY_LEN, KNOWS_RCV, KNOWS_SND, RST, SENT_FIN, SYN, Event, Packets, Rows, Side
 from analyzer.tcp.seq import seq_add, seq_diff
 
 
@@ -41,7 +41,7 @@ WROTE_SYN, WROTE_FIN, WROTE_RST, WROTE_DATA, WROTE_ACK, WROTE_FIN_RST, WROTE_MIX
 LARGE_JUMP = 1_048_576
 
 
-@kernel
+@kernel(inline=True)
 def write_letter(connection: Rows, side: int, letter: int) -> None:
     """Append a letter in the side's case."""
     length = wide(connection["history_len"])
@@ -52,7 +52,7 @@ def write_letter(connection: Rows, side: int, letter: int) -> None:
         connection["history_len"] = length + 1
 
 
-@kernel
+@kernel(inline=True)
 def is_power_of_ten(count: int) -> bool:
     """Whether an event that came for the ``count``-th time is written again."""
     while count >= 10 and count % 10 == 0:
@@ -60,7 +60,7 @@ def is_power_of_ten(count: int) -> bool:
     return count == 1
 
 
-@kernel
+@kernel(inline=True)
 def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -> None:
     """Write the letters of segment ``i``; ``fwd`` (the side ``side``) and ``rev`` as they were before it."""
     flags = wide(packets.flags[i])
@@ -113,20 +113,23 @@ def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pac
             write_letter(connection, side, LETTER_T)
 
 
-@kernel
+@kernel(inline=True)
 def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
     """Write a gap of ``rev`` (the side other than ``side``) when ``fwd`` acknowledges octets that were not captured.
 
-    ``fwd`` and ``rev`` are as they were before segment ``i``.
+    Zeek's states are those after segment ``i``, the sequence numbers those before it. Gaps count while both sides are
+    open or have closed without a reset: otherwise numbers that do not match would look like gaps.
     """
     flags = wide(packets.flags[i])
-    known = wide(fwd["known"])
-    if not flags & ACK or flags & RST or not known & KNOWS_RCV:
+    if not flags & ACK or flags & RST or not wide(fwd["known"]) & KNOWS_RCV or not wide(rev["known"]) & KNOWS_SND:
         return
-    missing = seq_diff(wide(packets.ack[i]), wide(fwd["rcv_nxt"]))
-    if missing <= 0 or missing > LARGE_JUMP or not wide(rev["known"]) & KNOWS_SND:
+    if not (is_clean(fwd) and is_clean(rev)):
         return
-    if wide(rev["zeek_state"]) in (ZeekState.INACTIVE, ZeekState.RESET, ZeekState.CLOSED):
+    ack = wide(packets.ack[i])
+    if wide(rev["known"]) & SENT_FIN and seq_diff(ack, wide(rev["fin_seq"])) > 0:
+        ack = wide(rev["fin_seq"])
+    missing = seq_diff(ack, wide(fwd["rcv_nxt"]))
+    if missing <= 0 or missing > LARGE_JUMP:
         return
     count = wide(rev["history_gaps"]) + 1
     rev["history_gaps"] = count
@@ -134,7 +137,16 @@ def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
         write_letter(connection, 1 - side, LETTER_G)
 
 
-@kernel
+@kernel(inline=True)
+def is_clean(end: Rows) -> bool:
+    """Whether an endpoint is established, or was and closed by FIN."""
+    state = wide(end["zeek_state"])
+    if state == ZeekState.CLOSED:
+        return wide(end["zeek_before"]) == ZeekState.ESTABLISHED
+    return state == ZeekState.ESTABLISHED
+
+
+@kernel(inline=True)
 def zeek_move(end: Rows, state: int) -> None:
     """Enter a state, remembering the one before."""
     if wide(end["zeek_state"]) != state:
@@ -142,7 +154,7 @@ def zeek_move(end: Rows, state: int) -> None:
         end["zeek_state"] = state
 
 
-@kernel
+@kernel(inline=True)
 def note_state(side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
     """Move ``fwd`` (and ``rev``, where Zeek does) by segment ``i``."""
     flags = wide(packets.flags[i])
@@ -169,7 +181,7 @@ def note_state(side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> Non
             zeek_move(fwd, ZeekState.RESET)
 
 
-@kernel
+@kernel(inline=True)
 def note_first_state(side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
     """The first segment of ``fwd``."""
     flags = wide(packets.flags[i])

@@ -14,7 +14,7 @@ from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import State
 
 
-@kernel
+@kernel(inline=True)
 def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> int:
     """Phase of segment ``i``; ``fwd`` (the side ``side``) and ``rev`` as they were before it."""
     flags = wide(packets.flags[i])

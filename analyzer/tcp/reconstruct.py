@@ -106,7 +106,7 @@ class Reconstruction:
             self._slots = slots
 
 
-@kernel
+@kernel(inline=True)
 def reconstruct_batch(
     ts: I64, numbers: I64, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64,
     counts: I64, transitions: U8, first: int,
@@ -167,7 +167,7 @@ def reconstruct_batch(
     return len(packets.status)
 
 
-@kernel
+@kernel(inline=True)
 def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
     """The states before the first segment seen, as far as it tells."""
     flags = wide(packets.flags[i])
@@ -186,7 +186,7 @@ def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pa
         write_letter(connection, side, CARET)
 
 
-@kernel
+@kernel(inline=True)
 def segment(
     connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int, number: int,
     transitions: U8,
@@ -204,8 +204,8 @@ def segment(
     connection["phase"] = phase
     note_phase(connection, phase, ts_ns)
     note_segment(connection, side, fwd, rev, packets, i, events)
-    note_gap(connection, side, fwd, rev, packets, i)
     note_state(side, fwd, rev, packets, i)
+    note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
     count_segment(fwd, packets, i, events)
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
@@ -233,7 +233,7 @@ def segment(
             labels.ack[i] = (wide(packets.ack[i]) - wide(rev["iss"])) & 0xFFFFFFFF
 
 
-@kernel
+@kernel(inline=True)
 def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
     """Count a packet in its phase."""
     packets = wide(connection["phase_packets"][phase])
@@ -243,7 +243,7 @@ def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
     connection["phase_last_ns"][phase] = ts_ns
 
 
-@kernel
+@kernel(inline=True)
 def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
     """Wireshark's tcp.completeness."""
     seen = wide(connection["completeness"])
@@ -260,7 +260,7 @@ def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
     connection["completeness"] = seen
 
 
-@kernel
+@kernel(inline=True)
 def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int, ts_ns: int) -> None:
     """The handshake's round trip: from the client's latest SYN to its first ACK of the SYN-ACK."""
     if side != Side.CLIENT:
@@ -271,7 +271,7 @@ def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int
         connection["handshake_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
 
 
-@kernel
+@kernel(inline=True)
 def note_closer(connection: Rows, side: int, rev: Rows, packets: Packets, i: int) -> None:
     """The first FIN of side ``side``: it closes, unless the other's FIN came before; both do when their FINs crossed."""
     if wide(connection["closed_by"]) == ClosedBy.NOBODY:

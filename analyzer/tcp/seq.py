@@ -5,13 +5,13 @@ from __future__ import annotations
 from analyzer.jit import kernel
 
 
-@kernel
+@kernel(inline=True)
 def seq_add(number: int, octets: int) -> int:
     """The sequence number so many octets later (earlier, when negative)."""
     return (number + octets) & 0xFFFFFFFF
 
 
-@kernel
+@kernel(inline=True)
 def seq_diff(a: int, b: int) -> int:
     """How far ``a`` is ahead of ``b``: from -2**31 to 2**31 - 1. ``a < b`` in the RFC's sense is ``seq_diff(a, b) < 0``."""
     return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000

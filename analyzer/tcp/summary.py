@@ -28,7 +28,7 @@ class Verdict(IntEnum):
     OTH = 12
 
 
-@kernel
+@kernel(inline=True)
 def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
     """Count segment ``i`` for its sender ``fwd``, as it was before it."""
     flags = wide(packets.flags[i])
@@ -62,7 +62,7 @@ def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
     fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + payload_len - again
 
 
-@kernel
+@kernel(inline=True)
 def verdict(connection: Rows, client: Rows, server: Rows) -> int:
     """Verdict of a TCP connection, from Zeek's endpoint states."""
     o = wide(client["zeek_state"])
