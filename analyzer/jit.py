@@ -14,25 +14,22 @@ Rules for kernels (tests/test_layout.py and the interpreted test run keep them):
 - Tables are arguments; a kernel reads no module-level array. Module-level ints and ``IntEnum`` members are constants.
 - Every integer loaded from an array or a record goes through ``wide``: a Python int when interpreted, an int64 when
   compiled. NumPy's own scalars promote differently in the two.
-- ``@kernel(inline=True)`` puts the kernel's code where it is called. A kernel that takes a batch's columns (a NamedTuple
-  of arrays) needs it: passing them by value costs more than most kernels do. One that is called from many places, on
-  integers and single arrays, is better left as a function: the compile stays short.
+- ``@kernel(inline=True)`` puts the kernel's code where it is called. A kernel that takes a batch's columns (a
+  NamedTuple of arrays) needs it: passing them by value costs more than most kernels do. One that is called from many
+  places, on integers and single arrays, is better left as a function: the compile stays short.
 - A kernel allocates nothing: no new arrays, lists, strings. Division by zero is not caught.
 - Bounds are checked before octets are read: a compiled kernel reads past the end of its array without a word.
 - No exceptions, strings, dicts; what is malformed is a status code.
 
-The cache folder is named by a hash of the package's sources, since Numba does not notice that a callee in another
-file was edited.
+How compiled code is kept and called stands in native.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 import types
 from collections.abc import Callable
-from pathlib import Path
+from functools import cache
 from typing import Any, ParamSpec, TypeVar, overload
 
 P = ParamSpec("P")
@@ -47,7 +44,6 @@ wide = int
 """Widen an integer on load: ``int`` when interpreted, ``numpy.int64`` when compiled."""
 
 _inline: dict[types.FunctionType, bool] = {}
-_compiled: dict[tuple[types.FunctionType, bool], Any] = {}
 _expected_packets = 0
 
 
@@ -85,67 +81,66 @@ def compiles() -> bool:
     if wanted == "auto":
         if _expected_packets < WARM_PACKETS:
             return False
-        return _expected_packets >= COLD_PACKETS or is_warm()
+        if _expected_packets >= COLD_PACKETS:
+            return True
+        from analyzer.native import is_warm
+
+        return is_warm()
     return wanted == "always"
 
 
 def fastest(function: Callable[P, R]) -> Callable[P, R]:
     """The kernel itself, or its compiled form when that pays (see the module's text)."""
     assert isinstance(function, types.FunctionType)
-    if not compiles():
-        return function
-    return _compile(function, entry=True)  # type: ignore[no-any-return]
+    return _native(function) if compiles() else function
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels of exactly these sources are kept."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for source in sorted(package.rglob("*.py")):
-        text = source.read_bytes()
-        if b"@kernel" in text or source.parent == package:
-            digest.update(source.relative_to(package).as_posix().encode() + b"\0" + text)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(base) / "tcpflow-view" / f"kernels-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"tcpflow-view-{user}" / folder.name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+@cache
+def _native(function: types.FunctionType) -> Any:
+    from analyzer.native import NativeKernel
+
+    return NativeKernel(function, _object_code)
 
 
-def is_warm() -> bool:
-    """Whether compiled code of these sources is in the cache already."""
-    return next(cache_folder().rglob("*.nbi"), None) is not None
+def _object_code(function: types.FunctionType, arguments: tuple[Any, ...]) -> Any:
+    import numba
+
+    from analyzer.native import ObjectCode
+
+    typeof: Any = numba.typeof
+    integer: Any = numba.types.Integer
+    dispatcher = _dispatcher(function)
+    signature = tuple(typeof(argument) for argument in arguments)
+    dispatcher.compile(signature)
+    made = dispatcher.overloads[signature]
+    returned: Any = made.signature.return_type
+    is_tuple = isinstance(returned, numba.types.BaseTuple)
+    parts = list(returned) if is_tuple else [] if returned == numba.types.none else [returned]
+    if not all(isinstance(part, integer) and part.bitwidth == 64 for part in parts):
+        raise TypeError(f"kernel {function.__qualname__} returns {returned}, not 64-bit integers")
+    library = made.library
+    octets = library._codegen._tm.emit_object(library._final_module)
+    return ObjectCode(octets, made.fndesc.llvm_func_name, len(parts), is_tuple)
 
 
-def _compile(function: types.FunctionType, *, entry: bool) -> Any:
-    """The Numba dispatcher of a kernel. An entry is cached on disk, with its callees' code inside."""
-    if (function, entry) not in _compiled:
-        _compiled[function, entry] = _dispatcher(function, entry=entry)
-    return _compiled[function, entry]
-
-
-def _dispatcher(function: types.FunctionType, *, entry: bool) -> Any:
+@cache
+def _dispatcher(function: types.FunctionType) -> Any:
+    """The Numba dispatcher of a kernel: of a twin of it that sees other kernels' dispatchers and the wide ``wide``."""
     import numba
     import numpy
 
-    if entry:
-        numba.config.CACHE_DIR = str(cache_folder())
     names = dict(function.__globals__)
     for name in function.__code__.co_names:
         value = names.get(name)
         if name == "wide":
             names[name] = numpy.int64
         elif isinstance(value, types.FunctionType) and value in _inline:
-            names[name] = _compile(value, entry=False)
+            names[name] = _dispatcher(value)
     twin = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+    njit: Any = numba.njit
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
-    inline = _inline[function] and not entry
     # Without reference counts (_nrt), which kernels have no use for, a loop over columns runs five times as fast.
-    return numba.njit(cache=entry, nogil=True, error_model="numpy", forceinline=inline, _nrt=False)(twin)
+    return njit(
+        nogil=True, error_model="numpy", forceinline=_inline[function], no_cpython_wrapper=True,
+        no_cfunc_wrapper=True, _nrt=False,
+    )(twin)  # fmt: skip

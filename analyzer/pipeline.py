@@ -34,8 +34,8 @@ class Batch(NamedTuple):
 class Run:
     """One pass over a capture, batch by batch; each batch is valid until the next is asked for.
 
-    Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use; ``packets``
-    that passed the filter, and the earliest and the latest of their times, 0 while there is none.
+    Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
+    ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none.
     """
 
     def __init__(self, source: Source, filter_expression: str = "") -> None:

@@ -4,9 +4,9 @@ A batch of packets is a ``NamedTuple`` of NumPy arrays of one length: row i of e
 ``Frames`` is what a capture gives, ``Packets`` what decoding finds in it, ``Labels`` what the reconstruction says.
 Connections and their two endpoints are structured arrays, one row each, that live as long as the analysis.
 
-Widths in memory are as narrow as the field; kernels widen on load (see jit.py). Octets are what ``_len`` and ``_bytes``
-count, nanoseconds what ``_ns`` counts; a time is nanoseconds since 1970-01-01 UTC; a packet is named by its number in the
-capture, from 1, and 0 means that there is none.
+Widths in memory are as narrow as the field; kernels widen on load (see jit.py). Octets are what ``_len`` and
+``_bytes`` count, nanoseconds what ``_ns`` counts; a time is nanoseconds since 1970-01-01 UTC; a packet is named by its
+number in the capture, from 1, and 0 means that there is none.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def packets_of(first: int, last: int, place: int, life: list[tuple[int, int, int
     c = np.arange(first, last, dtype=np.int64)
     octets = np.zeros((n, RECORD_LEN + HEADERS_LEN + payload_len), np.uint8)
     frame = octets[:, RECORD_LEN:]
-    frame[:, 0:12] = np.frombuffer(bytes.fromhex("020000000002020000000001" if not side else "020000000001020000000002"), np.uint8)
+    frame[:, 0:12] = np.frombuffer(
+        bytes.fromhex("020000000002020000000001" if not side else "020000000001020000000002"), np.uint8
+    )
     put(frame, 12, 2, np.full(n, 0x0800))
     ip = frame[:, ETHERNET_LEN:]
     ip[:, 0] = 0x45
@@ -66,13 +68,17 @@ def packets_of(first: int, last: int, place: int, life: list[tuple[int, int, int
     client_port, server_port = 10_000 + c % 50_000, np.full(n, 8080)
     put(tcp, 0, 2, server_port if side else client_port)
     put(tcp, 2, 2, client_port if side else server_port)
-    sent, heard = [sum(p + (f & SYN > 0) + (f & FIN > 0) for s, f, p in life[:place] if s == who) for who in (side, 1 - side)]
+    sent, heard = [
+        sum(p + (f & SYN > 0) + (f & FIN > 0) for s, f, p in life[:place] if s == who) for who in (side, 1 - side)
+    ]
     iss, irs = c * 7919 + 1 + side * 104_729, c * 7919 + 1 + (1 - side) * 104_729
     put(tcp, 4, 4, iss + sent & 0xFFFFFFFF)
     put(tcp, 8, 4, (irs + heard & 0xFFFFFFFF) if flags & ACK else np.zeros(n, np.int64))
     tcp[:, 12], tcp[:, 13] = TCP_LEN // 4 << 4, flags
     put(tcp, 14, 2, np.full(n, 512))
-    options = bytes.fromhex("0101080a0000000100000001") if not flags & SYN else bytes.fromhex("020405b40103030704020101")
+    options = (
+        bytes.fromhex("0101080a0000000100000001") if not flags & SYN else bytes.fromhex("020405b40103030704020101")
+    )
     tcp[:, 20:32] = np.frombuffer(options, np.uint8)
     tcp[:, TCP_LEN:] = np.resize(np.frombuffer(b"the quick brown fox jumps over the lazy dog. ", np.uint8), payload_len)
     pseudo = ((client >> 16) + (client & 0xFFFF) + 0xC0A8 + 0x0001 + 6 + TCP_LEN + payload_len).astype(np.uint64)

@@ -73,7 +73,9 @@ def side_of(connection: Rows, packets: Packets, i: int) -> int:
             return Side.CLIENT
     if src_port == server_port and dst_port == client_port:
         for k in range(4):
-            if wide(address[k]) != wide(packets.address[i, 4 + k]) or wide(address[4 + k]) != wide(packets.address[i, k]):
+            if wide(address[k]) != wide(packets.address[i, 4 + k]):
+                return -1
+            if wide(address[4 + k]) != wide(packets.address[i, k]):
                 return -1
         return Side.SERVER
     return -1

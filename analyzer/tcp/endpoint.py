@@ -188,7 +188,8 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         end["iss"] = seq_add(ack, -1)
         end["known"] = known | KNOWS_SND
     if state == State.SYN_RECEIVED:
-        if known & KNOWS_ISS and not 0 < seq_diff(ack, wide(end["iss"])) <= seq_diff(wide(end["snd_nxt"]), wide(end["iss"])):
+        iss = wide(end["iss"])
+        if known & KNOWS_ISS and not 0 < seq_diff(ack, iss) <= seq_diff(wide(end["snd_nxt"]), iss):
             return
         move(end, Input.RCV_ACK_OF_SYN, transitions, ts_ns)
     if seq_diff(ack, wide(end["snd_una"])) > 0:

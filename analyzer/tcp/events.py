@@ -23,7 +23,6 @@ from analyzer.tables import (
 )
 from analyzer.tcp.seq import seq_add, seq_diff
 
-
 # Out of order is what comes sooner than a retransmission could: within the handshake's RTT, or this when unknown
 USUAL_RTT_NS = 3_000_000
 # A retransmission so soon after an ACK answers duplicate ACKs

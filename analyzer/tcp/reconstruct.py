@@ -28,7 +28,6 @@ from analyzer.tables import (
     Frames,
     Labels,
     Packets,
-    Phase,
     Protocol,
     Rows,
     Side,
@@ -63,8 +62,8 @@ BEFORE_OTHER_SENDER, BEFORE_OTHER_RECEIVER = FIRST_SEGMENT["any other"]
 class Reconstruction:
     """The connections seen so far. Feed it batches in capture order; any split into batches gives the same answer.
 
-    Attributes: ``connections`` (CONNECTION rows) and ``endpoints`` (ENDPOINT rows, ``[connection, Side]``), of which the
-    first ``count`` are in use, in the order of their first packets.
+    Attributes: ``connections`` (CONNECTION rows) and ``endpoints`` (ENDPOINT rows, ``[connection, Side]``), of which
+    the first ``count`` are in use, in the order of their first packets.
     """
 
     def __init__(self) -> None:
@@ -273,7 +272,7 @@ def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int
 
 @kernel(inline=True)
 def note_closer(connection: Rows, side: int, rev: Rows, packets: Packets, i: int) -> None:
-    """The first FIN of side ``side``: it closes, unless the other's FIN came before; both do when their FINs crossed."""
+    """The first FIN of ``side``: it closes, unless the other's FIN came before; both do when their FINs crossed."""
     if wide(connection["closed_by"]) == ClosedBy.NOBODY:
         connection["closed_by"] = ClosedBy.CLIENT if side == Side.CLIENT else ClosedBy.SERVER
     elif wide(rev["known"]) & SENT_FIN and seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) <= 0:

@@ -13,5 +13,5 @@ def seq_add(number: int, octets: int) -> int:
 
 @kernel(inline=True)
 def seq_diff(a: int, b: int) -> int:
-    """How far ``a`` is ahead of ``b``: from -2**31 to 2**31 - 1. ``a < b`` in the RFC's sense is ``seq_diff(a, b) < 0``."""
+    """How far ``a`` is ahead of ``b``: from -2**31 to 2**31 - 1; the RFC's ``a < b`` is ``seq_diff(a, b) < 0``."""
     return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -53,9 +53,7 @@ def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
     again = 0
     if events & 1 << Event.OUT_OF_ORDER:
         fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1
-    elif events & (
-        1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
-    ):
+    elif events & (1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION):
         again = min(payload_len, seq_diff(wide(fwd["snd_nxt"]), wide(packets.seq[i])))
         fwd["retransmitted_packets"] = wide(fwd["retransmitted_packets"]) + 1
         fwd["retransmitted_bytes"] = wide(fwd["retransmitted_bytes"]) + again
