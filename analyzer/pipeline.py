@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
@@ -70,12 +71,26 @@ class Run:
 
     def __iter__(self) -> Iterator[Batch]:
         for frames in self.capture:
-            earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
-            self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
-            self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
-            self.packets += len(frames.start)
             packets = decode(frames)
-            yield Batch(frames, packets, self._reconstruction.feed(frames, packets))
+            yield Batch(frames, packets, self._reconstruct(frames, packets))
+
+    def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
+        """Take the whole capture for its connections alone: the next batch is read and decoded meanwhile."""
+        decoded = ((frames, decode(frames)) for frames in self.capture)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(next, decoded, None)
+            while (batch := ahead.result()) is not None:
+                ahead = reader.submit(next, decoded, None)
+                self._reconstruct(*batch)
+                if on_batch:
+                    on_batch(self)
+
+    def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
+        earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
+        self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
+        self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
+        self.packets += len(frames.start)
+        return self._reconstruction.feed(frames, packets)
 
 
 class Life(NamedTuple):
@@ -108,9 +123,7 @@ class Life(NamedTuple):
 def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
     """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
     with Run(source, filter_expression) as run:
-        for _ in run:
-            if on_batch:
-                on_batch(run)
+        run.exhaust(on_batch)
     return run
 
 
