@@ -1,0 +1,1 @@
+"""Commands: arguments to pipeline to renderer, and an exit status. No analysis here."""

@@ -1,0 +1,87 @@
+"""The command line: a group of commands, each in a file of its own that is imported when it is called.
+
+Exit status: 0 done; 1 done, but the input was damaged or cut short; 2 could not run, with one line that says why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from analyzer.errors import AnalyzerError
+from analyzer.render.untrusted import visible
+
+COMMANDS = {
+    "read": "Show the connections of a capture, and each packet with both ends' states.",
+    "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
+    "export": "Write records of connections or packets for machines.",
+}
+
+_EXAMPLES = """\b
+Examples:
+  tcpflow-view read capture.pcap
+  tcpflow-view timeline capture.pcap port 1235
+  tcpflow-view timeline --tcpdump -n -X capture.pcap
+  tcpflow-view export capture.pcap --records connections --format jsonl
+"""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is asked for, so that nobody pays for the others."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"analyzer.cli.{name}").command
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            # Whoever reads has seen enough; nothing must try again to flush what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tcpflow-view", prog_name="tcpflow-view")
+def tcpflow_view() -> None:
+    """See the life of every TCP connection in a capture: handshake, data, teardown, both ends' states, why it ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its status. No traceback ever reaches a user."""
+    try:
+        status = tcpflow_view.main(arguments, prog_name="tcpflow-view", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = 2
+    except click.UsageError as error:
+        asked = error.ctx.command_path if error.ctx else "tcpflow-view"
+        click.echo(f"tcpflow-view: {visible(error.format_message())} (see {asked} --help)", err=True)
+        status = 2
+    except (AnalyzerError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"tcpflow-view: {visible(message)}", err=True)
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        status = 130
+    except MemoryError:
+        click.echo("tcpflow-view: not enough memory for this capture", err=True)
+        status = 2
+    sys.exit(status)

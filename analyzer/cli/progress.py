@@ -1,0 +1,58 @@
+"""A progress bar on standard error while a capture is read: on a terminal, and only when reading takes a while."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from analyzer.pipeline import Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_PATIENCE_S = 1.0
+"""Nothing is shown to those who wait less."""
+
+
+class ReadingProgress:
+    """A context manager whose ``tick`` is called after each batch; the bar is gone when it ends."""
+
+    def __init__(self, label: str = "reading") -> None:
+        self._label = label
+        self._wanted = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def tick(self, run: Run) -> None:
+        """Show how far the run is."""
+        if not self._wanted:
+            return
+        if self._progress is None:
+            if time.monotonic() - self._began < _PATIENCE_S:
+                return
+            self._progress = _bar(self._label, run.capture.size)
+        self._progress.update(self._progress.task_ids[0], completed=run.capture.position, packets=f"{run.packets:,}")
+
+
+def _bar(label: str, size: int | None) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[packets]} packets"),
+        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    bar.add_task(label, total=size, packets="0")
+    bar.start()
+    return bar

@@ -1,0 +1,64 @@
+"""The columns of a table of records.
+
+A ``Table`` maps each column's name to its values, in the order of the record. A dot in a name nests:
+``client_sent.packets`` is ``packets`` inside ``client_sent``. All columns of a table are of one length, and the kind of
+a column is its class. A value that is not known is NULL.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from analyzer.tables import I64, U8
+
+NULL = -(2**63)
+"""Not known; no column holds this number otherwise."""
+
+Integral = npt.NDArray[Any]
+"""Any array of integers."""
+
+
+class Integers(NamedTuple):
+    """Numbers."""
+
+    values: Integral
+
+
+class Words(NamedTuple):
+    """One of a few words each."""
+
+    codes: Integral
+    """Index into ``words``, or NULL."""
+    words: tuple[str | None, ...]
+    """None is NULL too."""
+
+
+class WordSets(NamedTuple):
+    """Some of a few words each, in their order."""
+
+    bits: Integral
+    """Bit k stands for ``words[k]``."""
+    words: tuple[str, ...]
+
+
+class Texts(NamedTuple):
+    """A text each: ASCII without control characters, quotes and backslashes."""
+
+    octets: U8
+    """All texts, in any order."""
+    start: I64
+    """Where each begins; NULL for none."""
+    size: I64
+    """Octets of each."""
+
+
+Column = Integers | Words | WordSets | Texts
+Table = dict[str, Column]
+
+
+def where(known: npt.NDArray[np.bool_], values: Integral) -> I64:
+    """The values, and NULL where they are not known."""
+    return np.where(known, values, np.int64(NULL))

@@ -1,0 +1,34 @@
+"""Run a conformance harness and fail below the floors.
+
+    python tests/conformance_floors.py PATH/TO/run.py
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FLOORS = {"tcpdump": 99.5, "rfc-states": 95.0, "zeek": 95.0, "robust": 100.0}
+"""Least percentage of the harness's headline for each kind."""
+
+
+def main() -> None:
+    harness = sys.argv[1]
+    missed = []
+    for kind, floor in FLOORS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            figures = Path(folder) / "figures.json"
+            subprocess.run([sys.executable, harness, "--kind", kind, "--json", str(figures)], check=True)
+            result = json.loads(figures.read_text())[kind]
+        agreed, compared = result["tallies"][result["headline"]]
+        if result["crashes"] or result["timeouts"] or 100 * agreed < floor * compared:
+            missed.append(f"{kind}: {agreed} of {compared}, floor {floor} %")
+    if missed:
+        sys.exit("below the floor: " + "; ".join(missed))
+
+
+if __name__ == "__main__":
+    main()

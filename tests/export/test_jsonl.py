@@ -1,0 +1,107 @@
+"""Records as JSON Lines: every value of every row, in the contract's order, from compiled and interpreted kernels."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.export import jsonl
+from analyzer.export.jsonl import write_connections, write_packets
+from analyzer.tables import Frames, Labels, Packets, Rows
+from tests.export.rows import connection_record, connection_rows, kernels, packet_record, packet_rows
+
+MODES = ["always", "never"]
+
+
+def connection_lines(connections: Rows, endpoints: Rows, count: int) -> bytes:
+    out = io.BytesIO()
+    write_connections(out, connections, endpoints, count)
+    return out.getvalue()
+
+
+def packet_lines(frames: Frames, packets: Packets, labels: Labels) -> bytes:
+    out = io.BytesIO()
+    write_packets(out, frames, packets, labels)
+    return out.getvalue()
+
+
+def text_of(records: list[dict[str, Any]]) -> list[str]:
+    return [json.dumps(record, separators=(",", ":")) for record in records]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), n=st.integers(1, 6))
+def test_connections(mode: str, seed: int, n: int) -> None:
+    connections, endpoints = connection_rows(seed, n)
+    with kernels(mode):
+        lines = connection_lines(connections, endpoints, n)
+    assert lines.decode("ascii").splitlines() == text_of(
+        [connection_record(connections[i], endpoints[i, 0], endpoints[i, 1], i + 1) for i in range(n)]
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), n=st.integers(1, 20))
+def test_packets(mode: str, seed: int, n: int) -> None:
+    batch = packet_rows(seed, n)
+    with kernels(mode):
+        lines = packet_lines(*batch)
+    assert lines.decode("ascii").splitlines() == text_of([packet_record(*batch, i) for i in range(n)])
+
+
+def test_compiled_as_interpreted() -> None:
+    rows, batch = connection_rows(5, 300), packet_rows(6, 300)
+    written = []
+    for mode in MODES:
+        with kernels(mode):
+            written.append((connection_lines(*rows, 300), packet_lines(*batch)))
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_blocks_do_not_show(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, batch = connection_rows(7, 50), packet_rows(8, 50)
+    with kernels(mode):
+        whole = connection_lines(*rows, 50), packet_lines(*batch)
+        monkeypatch.setattr(jsonl, "CONNECTION_ROWS", 7)
+        monkeypatch.setattr(jsonl, "PACKET_ROWS", 9)
+        assert (connection_lines(*rows, 50), packet_lines(*batch)) == whole
+
+
+def test_rows_beyond_the_count_are_not_written() -> None:
+    connections, endpoints = connection_rows(9, 5)
+    lines = connection_lines(connections, endpoints, 3).splitlines()
+    assert [json.loads(line)["connection"] for line in lines] == [1, 2, 3]
+    assert connection_lines(connections, endpoints, 0) == b""
+
+
+def test_a_batch_without_packets() -> None:
+    assert packet_lines(*packet_rows(10, 0)) == b""
+
+
+CONNECTION_KEYS = (
+    "schema record connection protocol client server client_evidence first_ns last_ns packets client_state "
+    "server_state verdict history completeness closed_by cause why handshake_rtt_ns phases client_sent server_sent"
+)
+PACKET_KEYS = (
+    "schema record packet ts_ns caplen origlen protocol connection sender phase client_state server_state flags seq "
+    "ack raw_seq raw_ack window payload_len events"
+)
+
+
+def test_keys() -> None:
+    """The names are part of the program's outside; scripts rely on them."""
+    connection = json.loads(connection_lines(*connection_rows(1, 1), 1))
+    assert " ".join(connection) == CONNECTION_KEYS
+    assert " ".join(connection["client"]) == " ".join(connection["server"]) == "address port"
+    assert " ".join(connection["phases"]) == "handshake data teardown"
+    assert " ".join(connection["phases"]["data"]) == "packets first_ns last_ns"
+    assert list(connection["client_sent"]) == list(connection["server_sent"])
+    assert " ".join(json.loads(packet_lines(*packet_rows(1, 1)))) == PACKET_KEYS
