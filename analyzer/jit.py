@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 # Packets from which compiled code wins: loading it from the cache costs about as much as interpreting the first
 # number of packets, compiling it about as much as interpreting the second.
-WARM_PACKETS = 3_000
+WARM_PACKETS = 1_500
 COLD_PACKETS = 40_000
 
 wide = int

@@ -302,6 +302,7 @@ ENDPOINT = np.dtype(
         # packets that matter for its story
         ("syn_packet", np.int64),
         ("fin_packet", np.int64),
+        ("fin_acked_packet", np.int64),  # the first that acknowledges its FIN
         ("rst_packet", np.int64),
         # Zeek's view
         ("zeek_state", np.uint8),  # ZeekState

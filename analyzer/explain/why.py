@@ -122,7 +122,7 @@ CAUSES: dict[Cause, tuple[str | None, str]] = {
 """Each cause's code word, and its sentence."""
 
 REMARKS = {
-    Remark.FIN_WITH_ACK: "That FIN also acknowledged the {actor}'s: three packets instead of four.",
+    Remark.FIN_WITH_ACK: "That FIN also acknowledged the {actor}'s.",
     Remark.LATE_DATA: (
         "The {peer} still sent data after the {actor}'s FIN and was not reset for it: the {actor} had closed its "
         "sending direction only (half-close, shutdown(SHUT_WR))."
@@ -242,8 +242,7 @@ def remarks_on(cause: int, actor: int, connection: Rows, client: Rows, server: R
     late_data = wide(connection["late_data"]) >> (1 - actor) & 1
     remarks = 0
     if cause in (Cause.CLOSED_BY_CLIENT, Cause.CLOSED_BY_SERVER):
-        ended = end_state == State.TIME_WAIT and peer_state == State.CLOSED
-        if ended and wide(connection["phase_packets"][3]) == 3 and any_rst == 0:
+        if peer_fin == wide(end["fin_acked_packet"]):
             remarks |= 1 << Remark.FIN_WITH_ACK
         if late_data and any_rst == 0:
             remarks |= 1 << Remark.LATE_DATA

@@ -117,8 +117,15 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
     if flags & FIN:
         if not known & SENT_FIN or seq_diff(segment_end, wide(end["fin_seq"])) < 0:
             end["fin_seq"] = segment_end
+        crossed = state == State.CLOSE_WAIT and flags & ACK and seq_diff(ack, wide(peer["fin_seq"])) <= 0
+        if crossed and not known & SENT_FIN:
+            # Its ACK says that the peer's FIN had not arrived when it closed: the FINs crossed (RFC 9293 figure 13).
+            end["state"] = State.ESTABLISHED
+            move(end, Input.SND_FIN, transitions, ts_ns)
+            move(end, Input.RCV_FIN, transitions, ts_ns)
+        else:
+            move(end, Input.SND_FIN, transitions, ts_ns)
         known |= SENT_FIN
-        move(end, Input.SND_FIN, transitions, ts_ns)
         segment_end = seq_add(segment_end, 1)
     if seq_diff(segment_end, wide(end["snd_nxt"])) > 0:
         end["snd_nxt"] = segment_end

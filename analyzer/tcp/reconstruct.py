@@ -218,6 +218,9 @@ def segment(
 
     sends(fwd, rev, packets, i, ts_ns, transitions)
     receives(rev, fwd, packets, i, ts_ns, transitions)
+    if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
+        if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
+            rev["fin_acked_packet"] = number
 
     client, server = fwd, rev
     if side == Side.SERVER:

@@ -14,7 +14,7 @@ from tests.export.rows import connection_rows, kernels
 
 @pytest.mark.parametrize("mode", ["always", "never"])
 def test_as_why_says_it(mode: str) -> None:
-    n = 1000
+    n = 4000
     connections, endpoints = connection_rows(11, n)
     causes = np.array([cause_of(connections[i], *endpoints[i]) for i in range(n)], np.uint8)
     assert set(causes.tolist()) == set(Cause)
