@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
 from analyzer.capture.source import Capture, open_capture
 from analyzer.decode.packets import decode
-from analyzer.tables import I64, U8, U16, U32, Frames, Labels, Packets, Rows
+from analyzer.errors import CaptureOpenError
+from analyzer.tables import I64, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -20,23 +21,13 @@ Source = str | os.PathLike[str] | BinaryIO
 BATCH_PACKETS = 16_384
 """Packets of a batch: its columns stay in the processor's cache from one kernel to the next."""
 
-SNIPPET_LEN = 64
-"""Octets kept of each payload in a Life."""
-
-
-class Batch(NamedTuple):
-    """One batch of packets: what the capture gave, what decoding found, what the reconstruction says."""
-
-    frames: Frames
-    packets: Packets
-    labels: Labels
-
 
 class Run:
     """One pass over a capture, batch by batch; each batch is valid until the next is asked for.
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
-    ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none.
+    ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
+    ``strays`` counts those that belong to no connection, by Protocol.
     """
 
     def __init__(self, source: Source, filter_expression: str = "") -> None:
@@ -45,6 +36,7 @@ class Run:
         self.packets = 0
         self.first_ns = 0
         self.last_ns = 0
+        self.strays: I64 = np.zeros(len(Protocol), np.int64)
 
     @property
     def connections(self) -> Rows:
@@ -90,34 +82,9 @@ class Run:
         self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
         self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
         self.packets += len(frames.start)
-        return self._reconstruction.feed(frames, packets)
-
-
-class Life(NamedTuple):
-    """The packets of one connection, in order: columns of one length as in Frames, Packets and Labels."""
-
-    number: I64
-    ts_ns: I64
-    side: U8
-    phase: U8
-    client_state: U8
-    server_state: U8
-    events: U32
-    seq: U32
-    """Relative, as in Labels."""
-    ack: U32
-    """Relative, as in Labels."""
-    flags: U16
-    window: U16
-    payload_len: U32
-    options: U8
-    mss: U16
-    window_scale: U8
-    sack_blocks: U8
-    payload: list[bytes]
-    """The first SNIPPET_LEN captured octets of each payload."""
-    omitted: int
-    """Packets left out of the middle because there were too many."""
+        labels = self._reconstruction.feed(frames, packets)
+        self.strays += np.bincount(packets.protocol[labels.connection < 0], minlength=len(Protocol))
+        return labels
 
 
 def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
@@ -137,7 +104,8 @@ def lives(
 ) -> dict[int, Life]:
     """Take a capture once more for every packet of the connections ``rows``.
 
-    Of a connection with more than ``most_packets`` the first and the last halves of that number are kept.
+    Of a connection with more than ``most_packets`` the first and the last halves of that number are kept. Raises
+    CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
     wanted = np.array(sorted(rows), np.int64)
     parts: dict[int, _Parts] = {int(row): _Parts(most_packets) for row in wanted}
@@ -149,6 +117,8 @@ def lives(
                 parts[int(row)].add(batch, hits[owners == row])
             if on_batch:
                 on_batch(run)
+    if any(part.is_empty() for part in parts.values()):
+        raise CaptureOpenError(f"{run.capture.path}: it was changed while it was read; run again")
     return {row: part.life() for row, part in parts.items()}
 
 
@@ -178,8 +148,12 @@ class _Parts:
             self._tail_len -= dropped
             self._omitted += dropped
 
+    def is_empty(self) -> bool:
+        """Whether no packet came."""
+        return not self._head
+
     def life(self) -> Life:
-        """All pieces as one."""
+        """All pieces as one; there is at least one."""
         tail = self._tail
         surplus = self._tail_len - self._half
         if surplus > 0:
@@ -187,8 +161,6 @@ class _Parts:
             tail = [_from(first, surplus), *tail[1:]]
             self._omitted += surplus
         pieces = [*self._head, *tail]
-        if not pieces:
-            raise ValueError("a connection without packets")
         columns = [np.concatenate([piece[k] for piece in pieces]) for k in range(16)]
         payload = [octets for piece in pieces for octets in piece.payload]
         return Life(*columns, payload=payload, omitted=self._omitted)

@@ -241,6 +241,45 @@ def empty_labels(n: int) -> Labels:
     )  # fmt: skip
 
 
+class Batch(NamedTuple):
+    """One batch of packets: what the capture gave, what decoding found, what the reconstruction says."""
+
+    frames: Frames
+    packets: Packets
+    labels: Labels
+
+
+SNIPPET_LEN = 64
+"""Octets kept of each payload in a Life."""
+
+
+class Life(NamedTuple):
+    """The packets of one connection, in order: columns of one length as in Frames, Packets and Labels."""
+
+    number: I64
+    ts_ns: I64
+    side: U8
+    phase: U8
+    client_state: U8
+    server_state: U8
+    events: U32
+    seq: U32
+    """Relative, as in Labels."""
+    ack: U32
+    """Relative, as in Labels."""
+    flags: U16
+    window: U16
+    payload_len: U32
+    options: U8
+    mss: U16
+    window_scale: U8
+    sack_blocks: U8
+    payload: list[bytes]
+    """The first SNIPPET_LEN captured octets of each payload."""
+    omitted: int
+    """Packets left out of the middle because there were too many."""
+
+
 # ---------------------------------------------------------------- connections
 
 HISTORY_LEN = 32

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
 from analyzer.errors import UsageError
 from analyzer.export.jsonl import write_connections, write_packets
@@ -61,9 +62,7 @@ def command(
             if isinstance(error, BrokenPipeError):
                 raise
             raise UsageError(f"{visible(output or 'standard output')}: cannot write: {error.strerror}") from None
-    if run.capture.damage:
-        click.echo(f"tcpflow-view: warning: {visible(str(run.capture.damage))}", err=True)
-        context.exit(1)
+    end(context, run.capture)
 
 
 @contextmanager

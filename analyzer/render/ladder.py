@@ -1,0 +1,237 @@
+"""One connection's life: its packets as arrows between two lifelines, in the three phases, states where they change.
+
+     handshake  3 packets · 43 µs
+    ▌  1 0.000000      SYN-SENT ├─ SYN mss 65495 ─────▶│ SYN-RECEIVED
+
+Time flows down. The bar at the left has the phase's colour, an arrow the sender's, trouble its own. A state stands
+beside the lifeline of the side that enters it. What does not fit between the lifelines is left out, the least telling
+first; events that do not fit get a row of their own.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.render.addresses import endpoint, port, shortened
+from analyzer.render.arrow import SPACIOUS, arrow
+from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
+from analyzer.render.lifelines import Lifelines
+from analyzer.render.quantities import counted, duration, seconds, seconds_decimals, size
+from analyzer.render.screen import Screen, cells
+from analyzer.render.segment import Segment, Traffic, segments, traffic
+from analyzer.render.turns import Turn, turns
+from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
+from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
+from analyzer.tcp.states import FIRST_SEGMENT, State
+
+_PAUSE_NS = 1_000_000_000
+"""A pause from this length on is pointed out."""
+
+_PASSED = {
+    # RFC 9293 3.10.7.4: a segment's ACK is processed before its FIN
+    (State.FIN_WAIT_1, State.TIME_WAIT): "by FIN-WAIT-2",
+    (State.SYN_RECEIVED, State.CLOSE_WAIT): "by ESTAB",
+    (State.SYN_SENT, State.CLOSE_WAIT): "by ESTAB",
+}
+"""What is passed when one segment moves an endpoint over two of figure 5's arrows; ESTAB is the figure's own word."""
+
+_LEGENDS = (
+    'flags seq:next (bytes) ack window "payload"',
+    'flags seq:next (bytes) ack "payload"',
+    'flags seq:next (bytes) "payload"',
+)
+_LONGEST_SENTENCE_LINE = 100
+
+
+class Story(NamedTuple):
+    """A connection as the ladder needs it."""
+
+    number: int
+    """Its number for people, from 1."""
+    connection: Rows
+    """Its CONNECTION row."""
+    endpoints: Rows
+    """Its two ENDPOINT rows."""
+    life: Life
+    ending: Word
+    why: str
+    """The closing sentence."""
+
+
+def ladder(story: Story, screen: Screen, *, whole: bool = False) -> Iterator[str]:
+    """The lines of one connection. ``whole``: nothing is folded."""
+    return _Ladder(story, screen, whole).lines()
+
+
+class _Ladder:
+    def __init__(self, story: Story, screen: Screen, whole: bool) -> None:
+        self._story, self._screen = story, screen
+        self._segments = segments(story.life)
+        self._whole = whole or len(self._segments) <= SHOWN_WHOLE
+        self._is_tcp = story.connection["protocol"] == Protocol.TCP
+        self._first_ns = int(story.connection["first_ns"])
+        last = self._segments[-1]
+        number_width = max(3, len(str(last.number)) + 1)
+        longest = max(abs(segment.ts_ns - self._first_ns) for segment in (self._segments[0], last))
+        self._decimals = seconds_decimals(longest)
+        self._grid = Lifelines(screen, number_width, max(8, len(self._time(last))))
+        scales = [int(scale) for scale in story.endpoints["window_scale"]]
+        self._shifts = scales if min(scales) >= 0 else [0, 0]
+        self._turns = {turn.first: turn for turn in turns(self._segments)} if self._is_tcp else {}
+
+    def lines(self) -> Iterator[str]:
+        """From the heading to the closing sentence."""
+        yield from self._heading()
+        for run in phase_runs(self._segments):
+            word = PHASES[Phase(self._segments[run.start].phase)] if self._is_tcp else CONVERSATION
+            packets, *rest = _totals(traffic(self._segments[run.start : run.stop]))
+            yield self._grid.banner(word, packets, " · ".join(rest))
+            bar = self._screen.paint(word.glyph, word.style)
+            for item in run if self._whole else folded(self._segments, run):
+                yield from self._packet(item, bar) if isinstance(item, int) else self._fold(item, bar)
+        yield ""
+        if self._story.why:
+            width = min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1
+            yield from textwrap.wrap(self._story.why, width, initial_indent=" ", subsequent_indent=" ")
+            yield ""
+
+    def _heading(self) -> Iterator[str]:
+        paint, story = self._screen.paint, self._story
+        number = str(story.number)
+        room = (self._grid.width - len(f" {number}   → ")) // 2
+        ends = [shortened(endpoint(story.connection, side), room) for side in Side]
+        plain = f" {number}  {ends[0]} → {ends[1]}"
+        styles = [f"bold {SIDES[side].style}" for side in Side]
+        line = f" {paint(number, 'bold')}  {paint(ends[0], styles[0])} → {paint(ends[1], styles[1])}"
+        packets = counted(int(story.endpoints["packets"].sum()), "packet")
+        lasted = duration(int(story.connection["last_ns"] - story.connection["first_ns"]))
+        facts = [Word(packets), story.ending, *troubles_of(story.endpoints), Word(lasted)]
+        for fact, style in ((marked(word), word.style) for word in facts):
+            if fact and cells(plain) + len(fact) + 3 <= self._grid.width:
+                plain += f" · {fact}"
+                line += f" · {paint(fact, style)}"
+        yield paint("─" * self._grid.width, QUIET)
+        yield line
+        yield ""
+        names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
+        yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
+        if self._is_tcp:
+            client, server = _states_before(self._segments[0])
+            yield self._grid.row(" ", client=STATES[client].text, server=STATES[server].text)
+
+    def _packet(self, index: int, bar: str) -> Iterator[str]:
+        segment, grid = self._segments[index], self._grid
+        side = Side(segment.side)
+        yield from self._before(index, bar)
+        remarks = events_of(segment.events) if self._is_tcp else []
+        note = Word("")
+        if remarks and grid.note_width:
+            note = Word(" ".join(marked(word) for word in remarks), max(word.style for word in remarks))
+        in_note = 0 < len(note.text) <= grid.note_width
+        middle, left_out = arrow(
+            segment, grid.inside, self._screen, self._shifts[side], [] if in_note else remarks, is_tcp=self._is_tcp
+        )
+        states, passed = self._states_entered(index)
+        yield grid.row(
+            bar, str(segment.number), self._time(segment), states[0], middle, states[1],
+            note if in_note else Word(""), ends="├│" if side == Side.CLIENT else "│┤",
+        )  # fmt: skip
+        if any(passed):
+            yield grid.row(bar, client=passed[0], server=passed[1])
+        for word in left_out:
+            yield grid.aside(bar, marked(word), side, word.style)
+        if self._story.life.omitted and index == len(self._segments) // 2 - 1:
+            yield self._omission(bar)
+
+    def _time(self, segment: Segment) -> str:
+        return seconds(segment.ts_ns - self._first_ns, self._decimals)
+
+    def _before(self, index: int, bar: str) -> Iterator[str]:
+        """A row before the packet where a turn begins or after a pause."""
+        turn = self._turns.get(index)
+        if turn:
+            yield self._grid.aside(bar, _turn_text(turn, self._grid.inside - 2), Side(turn.side))
+        elif index:
+            pause = self._segments[index].ts_ns - self._segments[index - 1].ts_ns
+            if pause >= _PAUSE_NS:
+                yield self._grid.aside(bar, f"{duration(pause)} later")
+
+    def _states_entered(self, index: int) -> tuple[list[str], list[str]]:
+        """For each side the state that this packet moved it to, and the one that it passed; empty where none."""
+        if not self._is_tcp:
+            return ["", ""], ["", ""]
+        segment = self._segments[index]
+        if index:
+            last = self._segments[index - 1]
+            before = (State(last.client_state), State(last.server_state))
+        else:
+            before = _states_before(segment)
+        after = (State(segment.client_state), State(segment.server_state))
+        entered = [STATES[new].text if new != old else "" for old, new in zip(before, after, strict=True)]
+        return entered, [_PASSED.get(pair, "") for pair in zip(before, after, strict=True)]
+
+    def _fold(self, hidden: range, bar: str) -> Iterator[str]:
+        """The rows for packets that are not shown."""
+        some = self._segments[hidden.start : hidden.stop]
+        yield self._folded(traffic(some), bar)
+        for text in self._trouble(some):
+            yield self._grid.aside(bar, text, style=LOUD)
+        if self._story.life.omitted and hidden.start < len(self._segments) // 2 <= hidden.stop:
+            yield self._omission(bar)
+
+    def _omission(self, bar: str) -> str:
+        """The row for packets that were not kept: they lie in the middle of the life."""
+        kept = traffic(self._segments)
+        sent = self._story.endpoints["payload_bytes"]
+        half = len(self._segments) // 2
+        gap_ns = self._segments[half].ts_ns - self._segments[half - 1].ts_ns
+        return self._folded(
+            Traffic(
+                self._story.life.omitted, int(sent[0]) - kept.client_bytes, int(sent[1]) - kept.server_bytes, gap_ns
+            ),
+            bar,
+        )
+
+    def _folded(self, total: Traffic, bar: str) -> str:
+        packets, *rest = _totals(total)
+        return self._grid.fold(bar, f"… {packets}", " · ".join(rest))
+
+    def _trouble(self, some: list[Segment]) -> list[str]:
+        """What goes wrong in packets that are not shown."""
+        tally = Counter(word for segment in some if segment.events for word in events_of(segment.events))
+        return [f"{number:,} {marked(word)}" for word, number in tally.most_common() if word.style == LOUD]
+
+
+def _totals(total: Traffic) -> list[str]:
+    """Packets, octets each way and time; what is nothing is left out."""
+    facts = [counted(total.packets, "packet")]
+    if total.client_bytes:
+        facts.append(f"{size(total.client_bytes)} {SIDES[Side.CLIENT].glyph}")
+    if total.server_bytes:
+        facts.append(f"{size(total.server_bytes)} {SIDES[Side.SERVER].glyph}")
+    if total.packets > 1:
+        facts.append(duration(total.duration_ns))
+    return facts
+
+
+def _turn_text(turn: Turn, width: int) -> str:
+    facts = [turn.name, size(turn.octets)]
+    if turn.packets > 1:
+        facts.append(counted(turn.packets, "packet"))
+    if turn.wait_ns >= 0:
+        facts.append(f"{duration(turn.wait_ns)} later")
+    while sum(len(fact) + 3 for fact in facts) - 3 > width and len(facts) > 2:
+        del facts[2]
+    return " · ".join(facts)
+
+
+def _states_before(first: Segment) -> tuple[State, State]:
+    """The states of client and server before the first packet seen."""
+    kind = "any other"
+    if first.flags & SYN:
+        kind = "SYN,ACK" if first.flags & ACK else "SYN"
+    sender, receiver = FIRST_SEGMENT[kind]
+    return (sender, receiver) if first.side == Side.CLIENT else (receiver, sender)

@@ -1,0 +1,158 @@
+"""One line a packet: our columns, then tcpdump's line.
+
+    ▌  1  1 handshake SYN-SENT     SYN-RECEIVED 22:23:41.475469 IP 127.0.0.1.48994 > 127.0.0.1.1235: Flags [S], …
+
+The columns are packet, connection, phase, the client's and the server's state, and events where there are any. On a
+terminal a line never wraps: where tcpdump's addresses take too much room, an arrow stands for them and a connection is
+introduced by a line of its own; then tcpdump's options and the line itself are shortened. Elsewhere lines are whole.
+Lines are plain strings, made by the hundred thousand a second; what is the same for many packets is made once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from analyzer.render.screen import Screen, cells, fit
+from analyzer.render.tcpdump.printer import TcpdumpPrinter
+from analyzer.render.untrusted import visible
+from analyzer.render.words import PHASES, SIDES, STATES, Word, events_of, marked
+from analyzer.tables import Batch, Phase, Protocol, Side
+from analyzer.tcp.states import State
+
+_PHASE_WIDTH = max(len(word.text) for word in PHASES.values())
+_STATE_WIDTH = max(len(word.text) for word in STATES.values())
+_PHASE_FROM = 100
+"""Narrower terminals show the phase by the colour of its bar alone, and of tcpdump's line only what tells most."""
+
+_ADDRESSES_FROM = 160
+"""Narrower terminals show an arrow for the addresses."""
+
+_LEAST_ROOM = 32
+"""Columns for the numbers, the time and the arrow."""
+
+_UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
+_OPTIONS = re.compile(r", options \[([^\]]*)\]")
+_DISPENSABLE = re.compile(r"^Flags |, win \d+|, options \[[^\]]*\]")
+_ENDPOINTS = re.compile(r"^(\S+) IP6? (\S+) > (\S+): ")
+
+
+class Timeline:
+    """Turns batches into text. ``printer`` gives tcpdump's lines; columns grow when numbers do."""
+
+    def __init__(self, screen: Screen, printer: TcpdumpPrinter) -> None:
+        self._screen, self._printer = screen, printer
+        self._number_width, self._connection_width = 2, 1
+        self._has_phase = not screen.terminal or screen.width >= _PHASE_FROM
+        self._has_addresses = not screen.terminal or screen.width >= _ADDRESSES_FROM
+        self._bars = {int(phase): self._bar(word) for phase, word in PHASES.items()}
+        self._columns: dict[tuple[int, int, int, bool], str] = {}
+        self._columns_width = 2 * (_STATE_WIDTH + 1) + (_PHASE_WIDTH + 1 if self._has_phase else 0)
+        self._remarks: dict[int, tuple[str, int]] = {0: ("", 0)}
+        self._introduced: set[int] = set()
+
+    def render(self, batch: Batch) -> str:
+        """The lines of a batch, each with its line end."""
+        return self._screen.encode("".join(self._lines(batch)))
+
+    def _lines(self, batch: Batch) -> Iterator[str]:
+        frames, packets, labels = batch
+        text, end = self._printer.render(frames)
+        printed = text.tobytes().decode("latin-1")
+        is_usual = not _UNUSUAL.search(printed)
+        number_width = self._number_width = max(self._number_width, len(str(frames.number[-1])))
+        row_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max() + 1)))
+        room = self._screen.width - (number_width + row_width + 3 + self._columns_width)
+        start = 0
+        for number, row, side, phase, client, server, events, protocol, stop in zip(
+            frames.number.tolist(), labels.connection.tolist(), labels.side.tolist(), labels.phase.tolist(),
+            labels.client_state.tolist(), labels.server_state.tolist(), labels.events.tolist(),
+            packets.protocol.tolist(), end.tolist(), strict=True,
+        ):  # fmt: skip
+            line = printed[start : stop - 1]
+            start = stop
+            if not is_usual:
+                line = _harmless(line)
+            key = (phase, client, server, row >= 0 and protocol == Protocol.TCP)
+            columns = self._columns.get(key) or self._make_columns(*key)
+            remark, remark_width = self._remarks.get(events) or self._make_remark(events)
+            connection = row + 1 if row >= 0 else ""
+            before = f"{self._bars[phase]}{number:>{number_width}} {connection:>{row_width}} {columns}"
+            if not self._screen.terminal:
+                yield f"{before}{remark}{line}\n"
+                continue
+            line, *more = line.split("\n")
+            if not self._has_addresses and row >= 0 and (match := _ENDPOINTS.match(line)):
+                if row not in self._introduced:
+                    self._introduced.add(row)
+                    yield self._introduction(row, match[2 + side], match[3 - side])
+                arrow = self._screen.paint(SIDES[Side(side)].glyph, SIDES[Side(side)].style)
+                before = f"{before}{match[1]} {arrow} {remark}"
+                line = line[match.end() :]
+                if not self._has_phase:
+                    line = _DISPENSABLE.sub("", line)
+                yield f"{before}{_cut(line, room - len(match[1]) - 3 - remark_width)}\n"
+            else:
+                yield f"{before}{remark}{_cut(line, room - remark_width)}\n"
+            yield from (f"{fit(line, self._screen.width)}\n" for line in more)
+
+    def _bar(self, word: Word) -> str:
+        """The phase's bar, or its initial where neither colour nor a column tells the phase."""
+        if self._screen.color or self._has_phase or word == PHASES[Phase.NONE]:
+            return self._screen.paint(word.glyph, word.style)
+        return word.text[0]
+
+    def _make_columns(self, phase: int, client: int, server: int, has_states: bool) -> str:
+        """Phase and states."""
+        paint, word = self._screen.paint, PHASES[Phase(phase)]
+        text = ""
+        if self._has_phase:
+            text = paint(f"{word.text if has_states else '':<{_PHASE_WIDTH}} ", word.style)
+        for side, state in zip(Side, (client, server), strict=True):
+            name = STATES[State(state)].text if has_states else ""
+            text += paint(f"{name:<{_STATE_WIDTH}} ", SIDES[side].style)
+        self._columns[phase, client, server, has_states] = text
+        return text
+
+    def _make_remark(self, bits: int) -> tuple[str, int]:
+        """The events, and how wide they are; on a terminal not so wide that no column is left."""
+        remark, width = "", 0
+        for word in events_of(bits):
+            room = self._screen.width - self._columns_width - _LEAST_ROOM - width if self._screen.terminal else 1_000
+            text = fit(marked(word), room - 1)
+            if text:
+                remark += f"{self._screen.paint(text, word.style)} "
+                width += cells(text) + 1
+        self._remarks[bits] = remark, width
+        return remark, width
+
+    def _introduction(self, row: int, client: str, server: str) -> str:
+        """Whose packets will have this connection's number."""
+        number = f"{row + 1:>{self._number_width + self._connection_width + 2}}"
+        names = f"{client} → {server}"
+        if len(number) + 1 + len(names) > self._screen.width:
+            return f"{number} {fit(names, self._screen.width - len(number) - 1)}\n"
+        painted = (
+            self._screen.paint(name, SIDES[side].style) for side, name in zip(Side, (client, server), strict=True)
+        )
+        return f"{number} {' → '.join(painted)}\n"
+
+
+def _cut(line: str, width: int) -> str:
+    """tcpdump's line in so many columns: with fewer of its options, then without its end."""
+    if len(line) <= width:
+        return line
+    if options := _OPTIONS.search(line):
+        told = options[1].replace("nop,", "")
+        room = width - len(line) + len(options[1])
+        if len(told) > room:
+            told = told[: max(room, 0)].rpartition(",")[0]
+            told = f"{told},…" if told else ""
+        line = line[: options.start()] + (f", options [{told}]" if told else "") + line[options.end() :]
+    return fit(line, width)
+
+
+def _harmless(text: str) -> str:
+    """Printed text, an octet a character, without anything that a terminal obeys."""
+    lines = text.encode("latin-1").decode(errors="surrogateescape").expandtabs().split("\n")
+    return "\n".join(map(visible, lines))

@@ -1,0 +1,50 @@
+"""Who speaks when: the payload of a connection as requests of the client and responses of the server.
+
+A turn is payload of one side until the other side sends some. The client's turns are requests and the server's the
+responses to them; what a server says before it was asked is its greeting.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from analyzer.render.segment import Segment
+from analyzer.tables import Phase, Side
+
+
+class Turn(NamedTuple):
+    """The payload of one side between the other's."""
+
+    name: str
+    """``request 1``, ``response 1``, ``greeting``."""
+    side: int
+    first: int
+    """Index of its first segment."""
+    packets: int
+    octets: int
+    wait_ns: int
+    """From the last payload of the turn before, -1 for the first turn."""
+
+
+def turns(life: list[Segment]) -> list[Turn]:
+    """The turns of a TCP connection's data; none when only one side ever speaks."""
+    found: list[Turn] = []
+    requests = 0
+    last_ns = 0
+    for index, segment in enumerate(life):
+        if not segment.payload_len or segment.phase != Phase.DATA or segment.troubled:
+            continue
+        if found and found[-1].side == segment.side:
+            turn = found[-1]
+            found[-1] = turn._replace(packets=turn.packets + 1, octets=turn.octets + segment.payload_len)
+        else:
+            requests += segment.side == Side.CLIENT
+            name = "greeting"
+            if segment.side == Side.CLIENT:
+                name = f"request {requests}"
+            elif requests:
+                name = f"response {requests}"
+            wait_ns = segment.ts_ns - last_ns if found else -1
+            found.append(Turn(name, segment.side, index, 1, segment.payload_len, wait_ns))
+        last_ns = segment.ts_ns
+    return found if len(found) > 1 else []

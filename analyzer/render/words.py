@@ -1,0 +1,122 @@
+"""Every code's word, glyph and style, once.
+
+The words are the ones of records and of the field (RFC 9293, Wireshark, Zeek), so that what stands on a screen can be
+looked up and searched for. One thing has one colour everywhere: the client, the server, each phase, trouble. Only the
+terminal's own sixteen colours are used, and of them those that can be read on a dark and on a light background.
+
+A style is a few words that ``screen.Screen.paint`` knows: ``bold``, ``dim``, ``reverse`` and a colour's name.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from analyzer.explain.why import Cause
+from analyzer.tables import Event, Phase, Protocol, Rows, Side
+from analyzer.tcp.states import State
+
+
+class Word(NamedTuple):
+    """How a code is shown."""
+
+    text: str
+    style: str = ""
+    glyph: str = ""
+
+
+QUIET = "dim"
+LOUD = "bold red"
+TROUBLE_GLYPH = "✗"
+
+SIDES = {
+    Side.CLIENT: Word("client", "cyan", "→"),
+    Side.SERVER: Word("server", "magenta", "←"),
+}
+"""The glyph is the direction of what the side sends."""
+
+PHASES = {
+    Phase.NONE: Word("none", QUIET, "│"),
+    Phase.HANDSHAKE: Word("handshake", "green", "▌"),
+    Phase.DATA: Word("data", "bright_blue", "▌"),
+    Phase.TEARDOWN: Word("teardown", "yellow", "▌"),
+}
+"""The glyph is the bar beside the phase's packets."""
+
+CONVERSATION = Word("datagrams", "bright_blue", "▌")
+"""Stands where a phase would, for UDP."""
+
+STATES = {state: Word(state.name.replace("_", "-")) for state in State}
+"""A state has the colour of the side that is in it."""
+
+_REMARKS = (Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS)
+
+EVENTS = {
+    event: Word(event.name.lower()) if event in _REMARKS else Word(event.name.lower(), LOUD, TROUBLE_GLYPH)
+    for event in Event
+}
+"""Trouble is loud and has a glyph; a remark is neither."""
+
+PROTOCOLS = {
+    Protocol.OTHER: Word("other"),
+    Protocol.ARP: Word("ARP"),
+    Protocol.IPV4: Word("other IPv4"),
+    Protocol.IPV6: Word("other IPv6"),
+    Protocol.ICMP: Word("ICMP"),
+    Protocol.ICMPV6: Word("ICMPv6"),
+    Protocol.IGMP: Word("IGMP"),
+    Protocol.SCTP: Word("SCTP"),
+    Protocol.TCP: Word("TCP"),
+    Protocol.UDP: Word("UDP"),
+}
+
+ENDINGS = {
+    Cause.NONE: Word(""),
+    Cause.CLOSED_BY_CLIENT: Word("client closed"),
+    Cause.CLOSED_BY_SERVER: Word("server closed"),
+    Cause.CLOSED_BY_BOTH: Word("both closed"),
+    Cause.RESET_BY_CLIENT: Word("client reset", LOUD),
+    Cause.RESET_BY_SERVER: Word("server reset", LOUD),
+    Cause.REFUSED: Word("refused", LOUD),
+    Cause.UNANSWERED: Word("no answer", LOUD),
+    Cause.SYN_ACK_UNANSWERED: Word("no ACK", LOUD),
+    Cause.HALF_CLOSED: Word("half closed"),
+    Cause.OPEN: Word("open"),
+}
+"""How a connection ended, in a word or two; explain/why.py has the sentence."""
+
+_NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
+
+
+def events_of(bits: int) -> list[Word]:
+    """The words of the events in ``Labels.events``; a retransmission that has a nearer name has that alone."""
+    if bits & _NEARER:
+        bits &= ~(1 << Event.RETRANSMISSION)
+    return [EVENTS[event] for event in Event if bits >> event & 1]
+
+
+FLAG_WORDS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+_FLAG_ORDER = (1, 2, 0, 3, 5, 6, 7, 8, 4)
+
+
+def flag_words(flags: int) -> str:
+    """TCP's control bits, the one that says most first: ``SYN,ACK``."""
+    return ",".join(FLAG_WORDS[bit] for bit in _FLAG_ORDER if flags >> bit & 1)
+
+
+TROUBLES = {
+    "retransmitted_packets": "retransmitted",
+    "out_of_order_packets": "out of order",
+    "zero_windows": "zero window",
+}
+"""Counters of ENDPOINT that a connection should not have."""
+
+
+def troubles_of(endpoints: Rows) -> list[Word]:
+    """What went wrong on the way, of both sides together: ``3 retransmitted``."""
+    totals = ((int(endpoints[counter].sum()), text) for counter, text in TROUBLES.items())
+    return [Word(f"{total:,} {text}", LOUD, TROUBLE_GLYPH) for total, text in totals if total]
+
+
+def marked(word: Word) -> str:
+    """The word with its glyph before it."""
+    return f"{word.glyph} {word.text}" if word.glyph else word.text
