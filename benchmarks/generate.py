@@ -20,6 +20,8 @@ FIN, SYN, PSH, ACK = 1, 2, 8, 16
 REQUEST_LEN, RESPONSE_LEN = 24, 64
 FIRST_SECOND = 1_700_000_000
 ROUNDS_AT_ONCE = 10_000
+SERVER_PORT = 9000
+"""One for which tcpdump has no dissector, so that its text can be compared."""
 
 
 class Segment(NamedTuple):
@@ -89,7 +91,7 @@ def fill(records: np.ndarray, segment: Segment, c: np.ndarray, sent: np.ndarray,
     put(ip, 16, 4, client if side else server)
     put(ip, 10, 2, checksums(ip[:, :IP_LEN], np.zeros(n, np.uint64)))
     tcp = ip[:, IP_LEN:]
-    client_port, server_port = 10_000 + c % 50_000, np.full(n, 8080)
+    client_port, server_port = 10_000 + c % 50_000, np.full(n, SERVER_PORT)
     put(tcp, 0, 2, server_port if side else client_port)
     put(tcp, 2, 2, client_port if side else server_port)
     first = c * 7919 + 1, c * 7919 + 104_730
