@@ -82,16 +82,11 @@ class NativeKernel:
     def _load(self, key: str, arguments: tuple[Any, ...], words: int) -> _Entry:
         name = f"{self._function.__module__}.{self._function.__qualname__}"
         file = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
-        try:
-            code = file.read_bytes()
-        except OSError:
+        made = _read(file)
+        if made is None:
             made = self._compile(self._function, arguments)
-            about = {"symbol": made.symbol, "returns": made.returns, "is_tuple": made.is_tuple}
-            code = json.dumps(about).encode() + b"\n" + made.octets
-            _write(file, code)
-        head, _, octets = code.partition(b"\n")
-        about = json.loads(head)
-        return _Entry(_link(str(about["symbol"]), octets, words), int(about["returns"]), bool(about["is_tuple"]))
+            _write(file, made)
+        return _Entry(_link(made.symbol, made.octets, words), made.returns, made.is_tuple)
 
 
 class _Entry(NamedTuple):
@@ -186,11 +181,25 @@ def _processor() -> str:
     return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
 
 
-def _write(file: Path, octets: bytes) -> None:
+def _read(file: Path) -> ObjectCode | None:
+    """A kernel from its file; None when there is none or it was damaged, for damaged code must not run."""
+    try:
+        head, _, octets = file.read_bytes().partition(b"\n")
+        about = json.loads(head)
+    except (OSError, ValueError):
+        return None
+    if about["sha256"] != hashlib.sha256(octets).hexdigest():
+        return None
+    return ObjectCode(octets, about["symbol"], about["returns"], about["is_tuple"])
+
+
+def _write(file: Path, made: ObjectCode) -> None:
     """Write a whole file or none, whoever else does the same."""
+    about = {"symbol": made.symbol, "returns": made.returns, "is_tuple": made.is_tuple}
+    about["sha256"] = hashlib.sha256(made.octets).hexdigest()
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as out:
-            out.write(octets)
+            out.write(json.dumps(about).encode() + b"\n" + made.octets)
         os.replace(out.name, file)
     except OSError:
         pass  # the code is in memory; it will be compiled again next time

@@ -322,7 +322,7 @@ ENDPOINT = np.dtype(
         # RFC 9293 3.3.1
         ("state", np.uint8),  # State
         ("opened", np.uint8),  # how it left CLOSED: Opened
-        ("known", np.uint8),  # which of the variables below are known: KNOWS_… bits
+        ("known", np.uint16),  # which of the variables below are known: KNOWS_… bits
         ("window_scale", np.int8),  # offered in its SYN; -1 none
         ("mss", np.uint16),  # announced in its SYN; 0 none
         ("window", np.uint16),  # latest SEG.WND as sent
@@ -332,6 +332,7 @@ ENDPOINT = np.dtype(
         ("rcv_nxt", np.uint32),  # next sequence number expected from the peer: all before was seen
         ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
         ("ahead_to", np.uint32),  # … and one after its end
+        ("beyond_to", np.uint32),  # one after the end of what came farther ahead and is not remembered
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent
         # times
@@ -378,3 +379,4 @@ ENDPOINT = np.dtype(
 
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_WINDOW, KNOWS_AHEAD, GOT_ACK, GOT_FIN = 1, 2, 4, 8, 16, 32, 64, 128
+KNOWS_BEYOND = 256

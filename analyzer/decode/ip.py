@@ -45,7 +45,7 @@ def ipv4(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -
     protocol = wide(data[at + 9])
     if be16(data, at + 6) & 0x1FFF:
         packets.status[i] = Status.FRAGMENT
-        packets.protocol[i] = protocol_of(protocol)
+        name_protocol(packets, i, protocol)
         return at, 0, NOTHING
     return at + header_len, total_len - header_len, protocol
 
@@ -83,7 +83,7 @@ def ipv6(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -
             extension_len = (wide(data[at + 1]) + 1) * 8
         elif be16(data, at + 2) & 0xFFF8:
             packets.status[i] = Status.FRAGMENT
-            packets.protocol[i] = protocol_of(wide(data[at]))
+            name_protocol(packets, i, wide(data[at]))
             return at, 0, NOTHING
         protocol = wide(data[at])
         at += extension_len
@@ -92,6 +92,14 @@ def ipv6(data: U8, at: int, end: int, wire_end: int, packets: Packets, i: int) -
             return at, 0, NOTHING
     packets.status[i] = Status.BAD
     return at, 0, NOTHING
+
+
+@kernel(inline=True)
+def name_protocol(packets: Packets, i: int, number: int) -> None:
+    """Write the Protocol of an IP protocol number, unless it has no word of its own."""
+    known = protocol_of(number)
+    if known != Protocol.OTHER:
+        packets.protocol[i] = known
 
 
 @kernel(inline=True)

@@ -62,11 +62,12 @@ def network_layer(data: U8, at: int, end: int, linktype: int) -> tuple[int, int]
         return at + 4, UNKNOWN
     if linktype in (RAW, IPV4, IPV6):
         return by_version(data, at, end)
-    if linktype in (PPP, PPP_HDLC):
+    cisco = linktype == C_HDLC or (linktype == PPP_HDLC and at < end and wide(data[at]) & 0x7F == 0x0F)
+    if linktype in (PPP, PPP_HDLC) and not cisco:
         return ppp(data, at, end)
     if linktype == PPP_ETHER:
         return tagged(data, at, end, PPPOE_SESSION)
-    if linktype == C_HDLC:
+    if cisco:
         if at + 4 > end:
             return end + 1, UNKNOWN
         return tagged(data, at + 4, end, be16(data, at + 2))

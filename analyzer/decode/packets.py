@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.decode.ip import IP_TCP, IP_UDP, NOTHING, ipv4, ipv6, protocol_of
+from analyzer.decode.ip import IP_TCP, IP_UDP, NOTHING, ipv4, ipv6, name_protocol
 from analyzer.decode.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from analyzer.decode.octets import be16
 from analyzer.decode.tcp_header import tcp_header
@@ -44,9 +44,9 @@ def decode_batch(frames: Frames, packets: Packets) -> None:
         elif protocol == IP_UDP:
             udp_header(data, at, end, length, packets, i)
         elif protocol != NOTHING:
-            known = protocol_of(protocol)
-            if known != Protocol.OTHER:
-                packets.protocol[i] = known
+            name_protocol(packets, i, protocol)
+            if at > end:
+                packets.status[i] = Status.CUT
 
 
 @kernel(inline=True)

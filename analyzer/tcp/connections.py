@@ -59,6 +59,8 @@ def side_of(connection: Rows, packets: Packets, i: int) -> int:
     """
     if wide(connection["protocol"]) != wide(packets.protocol[i]):
         return -1
+    if wide(connection["ip_version"]) != wide(packets.ip_version[i]):
+        return -1
     src_port = wide(packets.src_port[i])
     dst_port = wide(packets.dst_port[i])
     client_port = wide(connection["client_port"])

@@ -18,6 +18,7 @@ from analyzer.tables import (
     HAS_MSS,
     HAS_WINDOW_SCALE,
     KNOWS_AHEAD,
+    KNOWS_BEYOND,
     KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
@@ -81,6 +82,9 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
                 known &= ~KNOWS_AHEAD
                 if seq_diff(wide(end["ahead_to"]), ack) > 0:
                     end["rcv_nxt"] = end["ahead_to"]
+        elif flags & SYN and state == State.SYN_RECEIVED and wide(peer["known"]) & KNOWS_ISS:
+            if seq_diff(ack, wide(peer["iss"])) > 0:
+                end["rcv_nxt"] = ack  # of the SYN's payload only this much was taken
         end["ack"] = ack
         end["ack_ns"] = ts_ns
         known |= GOT_ACK
@@ -93,8 +97,7 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
             return  # a SYN out of nowhere does not renumber a connection that is under way
         if not flags & ACK:
             move(end, Input.SND_SYN, transitions, ts_ns)
-            if wide(end["opened"]) == Opened.UNKNOWN:
-                end["opened"] = Opened.ACTIVE
+            end["opened"] = Opened.ACTIVE
         options = wide(packets.options[i])
         end["iss"] = seq
         end["mss"] = packets.mss[i]
@@ -117,7 +120,7 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
     if flags & FIN:
         if not known & SENT_FIN or seq_diff(segment_end, wide(end["fin_seq"])) < 0:
             end["fin_seq"] = segment_end
-        crossed = state == State.CLOSE_WAIT and flags & ACK and seq_diff(ack, wide(peer["fin_seq"])) <= 0
+        crossed = wide(end["state"]) == State.CLOSE_WAIT and flags & ACK and seq_diff(ack, wide(peer["fin_seq"])) <= 0
         if crossed and not known & SENT_FIN:
             # Its ACK says that the peer's FIN had not arrived when it closed: the FINs crossed (RFC 9293 figure 13).
             end["state"] = State.ESTABLISHED
@@ -184,7 +187,9 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         # SYN,ACK repeats the SYN and its ACK counts (RFC 9293 figure 7).
         if state != State.SYN_RECEIVED or not flags & ACK:
             return
-    elif known & KNOWS_RCV and not fits(end, seq, payload_len):
+    elif known & KNOWS_RCV and not fits(end, seq, payload_len + (1 if flags & FIN else 0)):
+        if state == State.TIME_WAIT and flags & FIN:
+            end["closed_ns"] = ts_ns  # a FIN that comes again begins the 2MSL anew
         return
     if not flags & ACK:
         return
@@ -209,14 +214,14 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
 
 
 @kernel(inline=True)
-def fits(end: Rows, seq: int, payload_len: int) -> bool:
+def fits(end: Rows, seq: int, seg_len: int) -> bool:
     """Whether a segment has something for the receive window (RFC 9293 3.10.7.4, first check).
 
     Deviates: its right edge is not checked, for the window's scale may be unknown and what the capture lost lets a
     segment seem to lie far ahead; only what is all old is turned away.
     """
     ahead = seq_diff(seq, wide(end["rcv_nxt"]))
-    return ahead >= 0 or ahead + payload_len > 0
+    return ahead >= 0 or ahead + seg_len > 0
 
 
 @kernel(inline=True)
@@ -251,6 +256,9 @@ def take_octets(end: Rows, seq: int, payload_len: int) -> None:
                 end["ahead_from"] = seq
             if seq_diff(after, wide(end["ahead_to"])) > 0:
                 end["ahead_to"] = after
+        elif not known & KNOWS_BEYOND or seq_diff(after, wide(end["beyond_to"])) > 0:
+            end["beyond_to"] = after
+            end["known"] = known | KNOWS_BEYOND
         return
     if seq_diff(after, rcv_nxt) > 0:
         rcv_nxt = after
@@ -270,7 +278,7 @@ def take_fin(end: Rows, peer: Rows, transitions: U8, ts_ns: int) -> None:
     fin_seq = wide(peer["fin_seq"])
     if seq_diff(wide(end["rcv_nxt"]), fin_seq) < 0:
         return
-    if wide(end["state"]) in (State.CLOSED, State.LISTEN, State.SYN_SENT):
+    if wide(end["state"]) in (State.CLOSED, State.LISTEN, State.SYN_SENT, State.SYN_RECEIVED):
         return
     end["known"] = known | GOT_FIN
     if wide(end["rcv_nxt"]) == fin_seq:

@@ -1,7 +1,9 @@
 """What is remarkable about a segment: Wireshark's sequence analysis (``tcp.analysis.*``), by its definitions.
 
-``fwd`` is the sender, ``rev`` the other endpoint; both as they were before the segment. Its words: nextseq is
-``snd_nxt``, lastack is ``ack``, the highest sequence number seen acknowledged.
+``fwd`` is the sender, ``rev`` the other endpoint; both as they were before the segment. Wireshark's words: nextseq is
+``fwd.snd_nxt``, lastack ``ack`` (the latest that a side sent). The tests come in Wireshark's order.
+
+Of fast retransmissions those that only SACK blocks tell are not seen as such yet.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from analyzer.tables import (
     KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
+    KNOWS_WINDOW,
     RST,
     SYN,
     Event,
@@ -29,7 +32,7 @@ USUAL_RTT_NS = 3_000_000
 FAST_NS = 20_000_000
 
 # Bits of last_was
-LAST_WAS_KEEP_ALIVE, LAST_WAS_PURE_ACK = 1, 2
+LAST_WAS_KEEP_ALIVE, LAST_WAS_ZERO_WINDOW_PROBE, LAST_WAS_SYN = 1, 2, 4
 
 
 @kernel(inline=True)
@@ -38,40 +41,84 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
     payload_len = wide(packets.payload_len[i])
-    window = wide(packets.window[i])
     known = wide(fwd["known"])
-    plain = not flags & (SYN | FIN | RST)
-    nextseq = wide(fwd["snd_nxt"])
-    ahead = seq_diff(seq, nextseq)
-    events = 0
-    if not known & KNOWS_SND:
-        return events
-    if flags & SYN and known & KNOWS_ISS and seq != wide(fwd["iss"]):
+    if known & KNOWS_ISS and flags & SYN and seq != wide(fwd["iss"]):
         return 1 << Event.REUSED_PORTS
-
-    keep_alive = plain and payload_len <= 1 and ahead == -1
-    last_was = LAST_WAS_KEEP_ALIVE if keep_alive else 0
-    if plain and payload_len == 0 and flags & ACK:
-        last_was |= LAST_WAS_PURE_ACK
-        same_ack = known & GOT_ACK and wide(packets.ack[i]) == wide(fwd["ack"])
-        if same_ack and ahead == 0 and window != 0 and window == wide(fwd["window"]):
-            if not wide(rev["last_was"]) & LAST_WAS_KEEP_ALIVE:
-                events |= 1 << Event.DUPLICATE_ACK
-                fwd["duplicate_acks_now"] = wide(fwd["duplicate_acks_now"]) + 1
-        elif same_ack and packets.options[i] & HAS_SACK and ahead == 0 and window != 0:
-            events |= 1 << Event.DUPLICATE_ACK
-            fwd["duplicate_acks_now"] = wide(fwd["duplicate_acks_now"]) + 1
-    if flags & ACK and not events and (not known & GOT_ACK or wide(packets.ack[i]) != wide(fwd["ack"])):
+    plain = not flags & (SYN | FIN | RST)
+    ahead = seq_diff(seq, wide(fwd["snd_nxt"]))
+    last_was = LAST_WAS_SYN if flags & SYN else 0
+    events = 0
+    if known & KNOWS_SND and payload_len == 1 and ahead == 0 and has_closed_window(rev):
+        events = 1 << Event.ZERO_WINDOW_PROBE
+        last_was |= LAST_WAS_ZERO_WINDOW_PROBE
+    else:
+        if plain and wide(packets.window[i]) == 0:
+            events |= 1 << Event.ZERO_WINDOW
+        if known & KNOWS_SND:
+            if ahead > 0 and not flags & RST:
+                events |= 1 << Event.LOST_SEGMENT
+            if plain and payload_len <= 1 and ahead == -1:
+                events |= 1 << Event.KEEP_ALIVE
+                last_was |= LAST_WAS_KEEP_ALIVE
+            if plain and payload_len and fills_window(rev, fwd, seq_add(seq, payload_len)):
+                events |= 1 << Event.WINDOW_FULL
+            if plain and payload_len == 0 and ahead == 0 and flags & ACK and known & GOT_ACK:
+                events |= 1 << ack_kind(fwd, rev, packets, i) & ~1
+    if flags & ACK and wide(rev["known"]) & KNOWS_SND:
+        if seq_diff(wide(packets.ack[i]), wide(rev["snd_nxt"])) > 0:
+            events |= 1 << Event.ACK_LOST_SEGMENT
+    if flags & ACK and known & GOT_ACK and wide(packets.ack[i]) != wide(fwd["ack"]):
         fwd["duplicate_acks_now"] = 0
+    if events & 1 << Event.DUPLICATE_ACK:
+        fwd["duplicate_acks_now"] = wide(fwd["duplicate_acks_now"]) + 1
 
-    if (payload_len > 0 or flags & (SYN | FIN)) and not keep_alive and not flags & RST and ahead < 0:
-        if not (payload_len > 1 and ahead == -1):
+    advances = not known & KNOWS_SND or ahead >= 0 or (payload_len > 1 and ahead == -1)
+    if (payload_len > 0 or flags & (SYN | FIN)) and not flags & RST and not advances:
+        if not events & 1 << Event.KEEP_ALIVE:
             kind = retransmission_kind(connection, fwd, rev, packets, i, ts_ns)
             events |= 1 << kind
             if kind != Event.OUT_OF_ORDER:
                 events |= 1 << Event.RETRANSMISSION
     fwd["last_was"] = last_was
     return events
+
+
+@kernel(inline=True)
+def has_closed_window(end: Rows) -> bool:
+    """Whether an endpoint's latest window was 0."""
+    return wide(end["known"]) & KNOWS_WINDOW != 0 and wide(end["window"]) == 0
+
+
+@kernel(inline=True)
+def fills_window(rev: Rows, fwd: Rows, segment_end: int) -> bool:
+    """Whether a segment that ends here fills the window that ``rev`` advertised, its scale being known."""
+    if not wide(rev["known"]) & wide(fwd["known"]) & KNOWS_ISS or not wide(rev["known"]) & GOT_ACK:
+        return False
+    scale = wide(rev["window_scale"])
+    if scale < 0 or wide(fwd["window_scale"]) < 0 or wide(rev["last_was"]) & LAST_WAS_SYN:
+        scale = 0
+    return segment_end == seq_add(wide(rev["ack"]), wide(rev["window"]) << scale)
+
+
+@kernel(inline=True)
+def ack_kind(fwd: Rows, rev: Rows, packets: Packets, i: int) -> int:
+    """Which Event a pure ACK at nextseq is, RETRANSMISSION for none."""
+    window = wide(packets.window[i])
+    ack_ahead = seq_diff(wide(packets.ack[i]), wide(fwd["ack"]))
+    rev_was = wide(rev["last_was"])
+    unchanged = window == wide(fwd["window"])
+    if rev_was & LAST_WAS_ZERO_WINDOW_PROBE and ack_ahead in (0, 1):
+        if window == 0 and unchanged:
+            return Event.ZERO_WINDOW_PROBE_ACK
+        if window != 0 and not unchanged:
+            return Event.WINDOW_UPDATE
+    if ack_ahead != 0 or window == 0:
+        return Event.RETRANSMISSION
+    if not unchanged:
+        return Event.DUPLICATE_ACK if wide(packets.options[i]) & HAS_SACK else Event.WINDOW_UPDATE
+    if rev_was & LAST_WAS_KEEP_ALIVE:
+        return Event.KEEP_ALIVE_ACK
+    return Event.DUPLICATE_ACK
 
 
 @kernel(inline=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HISTORY_LEN, KNOWS_RCV, KNOWS_SND, RST, SENT_FIN, SYN, Event, Packets, Rows, Side
+from analyzer.tables import ACK, FIN, HISTORY_LEN, KNOWS_BEYOND, KNOWS_RCV, KNOWS_SND, RST, SENT_FIN, SYN, Event, Packets, Rows, Side
 from analyzer.tcp.seq import seq_add, seq_diff
 
 
@@ -128,6 +128,8 @@ def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
     ack = wide(packets.ack[i])
     if wide(rev["known"]) & SENT_FIN and seq_diff(ack, wide(rev["fin_seq"])) > 0:
         ack = wide(rev["fin_seq"])
+    if wide(fwd["known"]) & KNOWS_BEYOND and seq_diff(ack, wide(fwd["beyond_to"])) <= 0:
+        return  # it was seen, though not remembered in detail
     missing = seq_diff(ack, wide(fwd["rcv_nxt"]))
     if missing <= 0 or missing > LARGE_JUMP:
         return
@@ -149,9 +151,8 @@ def is_clean(end: Rows) -> bool:
 @kernel(inline=True)
 def zeek_move(end: Rows, state: int) -> None:
     """Enter a state, remembering the one before."""
-    if wide(end["zeek_state"]) != state:
-        end["zeek_before"] = end["zeek_state"]
-        end["zeek_state"] = state
+    end["zeek_before"] = end["zeek_state"]
+    end["zeek_state"] = state
 
 
 @kernel(inline=True)

@@ -3,13 +3,13 @@
 - handshake: SYN, SYN-ACK and the ACK that ends it, their repetitions included.
 - data: what comes after, payload and the ACKs of it. A side that has not closed may still send after the other's FIN:
   its payload, and the ACKs of that, are data.
-- teardown: every FIN and RST, and after the first of them all that is not such data.
+- teardown: every FIN and RST, and after a FIN, or a RST that ended something, all that is not such data.
 """
 
 from __future__ import annotations
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, RST, SENT_FIN, SYN, Packets, Phase, Rows
+from analyzer.tables import ACK, FIN, RST, RST_SEEN, SENT_FIN, SYN, Packets, Phase, Rows
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import State
 
@@ -29,8 +29,8 @@ def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
             repeated = flags & ACK and wide(rev["syns"]) and seq_diff(wide(packets.ack[i]), wide(rev["iss"])) == 1
             if opening or repeated:
                 return Phase.HANDSHAKE
-        if wide(connection["phase"]) == Phase.TEARDOWN:
-            return Phase.TEARDOWN  # after a RST
+        if wide(connection["completeness"]) & RST_SEEN and (is_ended(fwd) or is_ended(rev)):
+            return Phase.TEARDOWN
         return Phase.DATA
     if payload_len:
         if not wide(fwd["known"]) & SENT_FIN:
@@ -38,6 +38,13 @@ def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
             return Phase.DATA
         return Phase.TEARDOWN
     if wide(connection["late_data"]) & 1 << (1 - side):
-        if not wide(rev["known"]) & SENT_FIN or seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) <= 0:
+        acks_fin = flags & ACK and seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) > 0
+        if not wide(rev["known"]) & SENT_FIN or not acks_fin:
             return Phase.DATA
     return Phase.TEARDOWN
+
+
+@kernel(inline=True)
+def is_ended(end: Rows) -> bool:
+    """Whether an endpoint obeyed a RST, or sent one that ended it."""
+    return wide(end["state"]) in (State.CLOSED, State.LISTEN)

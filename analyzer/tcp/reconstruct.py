@@ -216,7 +216,10 @@ def segment(
     if flags & SYN and wide(fwd["syn_packet"]) == 0:
         fwd["syn_packet"] = number
 
+    snd_nxt = wide(fwd["snd_nxt"])
     sends(fwd, rev, packets, i, ts_ns, transitions)
+    if events & 1 << Event.ZERO_WINDOW_PROBE:
+        fwd["snd_nxt"] = snd_nxt  # its octet counts when the window opens
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
@@ -227,7 +230,7 @@ def segment(
         client, server = rev, fwd
     labels.client_state[i] = client["state"]
     labels.server_state[i] = server["state"]
-    labels.seq[i] = (wide(packets.seq[i]) - wide(fwd["iss"])) & 0xFFFFFFFF if wide(fwd["known"]) & KNOWS_SND else 0
+    labels.seq[i] = (wide(packets.seq[i]) - wide(fwd["iss"])) & 0xFFFFFFFF if wide(fwd["known"]) & KNOWS_SND else 1
     if flags & ACK:
         if not wide(rev["known"]) & KNOWS_SND:
             labels.ack[i] = 1
@@ -279,5 +282,5 @@ def note_closer(connection: Rows, side: int, rev: Rows, packets: Packets, i: int
     if wide(connection["closed_by"]) == ClosedBy.NOBODY:
         connection["closed_by"] = ClosedBy.CLIENT if side == Side.CLIENT else ClosedBy.SERVER
     elif wide(rev["known"]) & SENT_FIN and seq_diff(wide(packets.ack[i]), wide(rev["fin_seq"])) <= 0:
-        if wide(rev["state"]) == State.FIN_WAIT_1:
+        if wide(packets.flags[i]) & ACK and wide(rev["state"]) == State.FIN_WAIT_1:
             connection["closed_by"] = ClosedBy.BOTH

@@ -44,6 +44,8 @@ def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
         fwd["sacks"] = wide(fwd["sacks"]) + 1
     if wide(packets.window[i]) == 0 and not flags & (SYN | FIN | RST):
         fwd["zero_windows"] = wide(fwd["zero_windows"]) + 1
+    if events & 1 << Event.ZERO_WINDOW_PROBE:
+        fwd["zero_window_probes"] = wide(fwd["zero_window_probes"]) + 1
     if events & 1 << Event.DUPLICATE_ACK:
         fwd["duplicate_acks"] = wide(fwd["duplicate_acks"]) + 1
     if payload_len == 0:

@@ -1,0 +1,97 @@
+"""The reconstruction equals the oracle, on what Hypothesis makes up and on the example captures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+
+from analyzer.pipeline import Run
+from analyzer.tables import ClosedBy, Evidence, Frames, Labels, Packets, Phase, Protocol, Status
+from analyzer.tcp.reconstruct import Reconstruction
+from analyzer.tcp.states import State
+from analyzer.tcp.summary import Verdict, verdict
+from tests.script import Segment, play
+from tests.tcp import oracle
+from tests.tcp.conversations import conversations, garbage
+
+CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
+
+
+def sent(frames: Frames, packets: Packets) -> list[oracle.Sent]:
+    """The TCP segments of a batch, for the oracle."""
+    segments = []
+    for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist():
+        source, destination = (
+            ((int(packets.ip_version[i]), *packets.address[i, k : k + 4].tolist()), int(port[i]))
+            for k, port in ((0, packets.src_port), (4, packets.dst_port))
+        )
+        segments.append(oracle.Sent(
+            int(frames.number[i]), int(frames.ts_ns[i]), source, destination, int(packets.flags[i]),
+            int(packets.seq[i]), int(packets.ack[i]), int(packets.payload_len[i]), int(packets.window[i]),
+        ))  # fmt: skip
+    return segments
+
+
+def labelled(packets: Packets, labels: Labels) -> list[oracle.Label]:
+    """Labels in the oracle's words."""
+    return [
+        oracle.Label(
+            int(labels.connection[i]), int(labels.side[i]), Phase(int(labels.phase[i])).name,
+            State(int(labels.client_state[i])).name, State(int(labels.server_state[i])).name, int(labels.seq[i]),
+            int(labels.ack[i]),
+        )
+        for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist()
+    ]  # fmt: skip
+
+
+def summed_up(made: Reconstruction | Run) -> list[tuple[str, int, str, str, str]]:
+    """Of each TCP connection: evidence of the client, completeness, who closed, verdict, history."""
+    return [
+        (
+            Evidence(int(row["client_evidence"])).name, int(row["completeness"]),
+            ClosedBy(int(row["closed_by"])).name.lower(), Verdict(verdict(row, client, server)).name,
+            row["history"].tobytes()[: int(row["history_len"])].decode(),
+        )
+        for row, (client, server) in zip(made.connections[: made.count], made.endpoints[: made.count], strict=True)
+        if row["protocol"] == Protocol.TCP
+    ]  # fmt: skip
+
+
+def expected(connections: list[oracle.Connection]) -> list[tuple[str, int, str, str, str]]:
+    return [
+        (one.evidence, one.completeness, one.closed_by, one.verdict, one.history) for one in connections
+    ]  # fmt: skip
+
+
+def hold(segments: list[Segment]) -> None:
+    made = play(segments)
+    labels, connections = oracle.reconstruct(sent(made.frames, made.packets))
+    assume(not any(one.scattered for one in connections))
+    assert labelled(made.packets, made.labels) == labels
+    assert summed_up(made.reconstruction) == expected(connections)
+
+
+@given(conversations())
+def test_conversations(segments: list[Segment]) -> None:
+    hold(segments)
+
+
+@given(garbage())
+def test_garbage(segments: list[Segment]) -> None:
+    hold(segments)
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_example_captures(path: Path) -> None:
+    segments, labels = [], []
+    with Run(path) as run:
+        for batch in run:
+            segments += sent(batch.frames, batch.packets)
+            labels += labelled(batch.packets, batch.labels)
+    told, connections = oracle.reconstruct(segments)
+    rows = {row: i for i, row in enumerate(sorted({label.connection for label in labels}))}
+    assert [label._replace(connection=rows[label.connection]) for label in labels] == told
+    assert summed_up(run) == expected(connections)
