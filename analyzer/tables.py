@@ -333,6 +333,7 @@ ENDPOINT = np.dtype(
         ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
         ("ahead_to", np.uint32),  # … and one after its end
         ("beyond_to", np.uint32),  # one after the end of what came farther ahead and is not remembered
+        ("ackable_to", np.uint32),  # one after the highest sequence number up to which nothing that it sent is missing
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent
         # times
@@ -379,4 +380,4 @@ ENDPOINT = np.dtype(
 
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_WINDOW, KNOWS_AHEAD, GOT_ACK, GOT_FIN = 1, 2, 4, 8, 16, 32, 64, 128
-KNOWS_BEYOND = 256
+KNOWS_BEYOND, KNOWS_ACKABLE = 256, 512

@@ -13,7 +13,7 @@ from analyzer.tables import (
     ACK,
     FIN,
     GOT_ACK,
-    HAS_SACK,
+    KNOWS_ACKABLE,
     KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
@@ -64,9 +64,10 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
                 events |= 1 << Event.WINDOW_FULL
             if plain and payload_len == 0 and ahead == 0 and flags & ACK and known & GOT_ACK:
                 events |= 1 << ack_kind(fwd, rev, packets, i) & ~1
-    if flags & ACK and wide(rev["known"]) & KNOWS_SND:
-        if seq_diff(wide(packets.ack[i]), wide(rev["snd_nxt"])) > 0:
+    if flags & ACK and wide(rev["known"]) & KNOWS_ACKABLE:
+        if seq_diff(wide(packets.ack[i]), wide(rev["ackable_to"])) > 0:
             events |= 1 << Event.ACK_LOST_SEGMENT
+            rev["ackable_to"] = rev["snd_nxt"]
     if flags & ACK and known & GOT_ACK and wide(packets.ack[i]) != wide(fwd["ack"]):
         fwd["duplicate_acks_now"] = 0
     if events & 1 << Event.DUPLICATE_ACK:
@@ -115,7 +116,7 @@ def ack_kind(fwd: Rows, rev: Rows, packets: Packets, i: int) -> int:
     if ack_ahead != 0 or window == 0:
         return Event.RETRANSMISSION
     if not unchanged:
-        return Event.DUPLICATE_ACK if wide(packets.options[i]) & HAS_SACK else Event.WINDOW_UPDATE
+        return Event.WINDOW_UPDATE
     if rev_was & LAST_WAS_KEEP_ALIVE:
         return Event.KEEP_ALIVE_ACK
     return Event.DUPLICATE_ACK

@@ -13,7 +13,21 @@ from __future__ import annotations
 from enum import IntEnum
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HISTORY_LEN, KNOWS_BEYOND, KNOWS_RCV, KNOWS_SND, RST, SENT_FIN, SYN, Event, Packets, Rows, Side
+from analyzer.tables import (
+    ACK,
+    FIN,
+    HISTORY_LEN,
+    KNOWS_BEYOND,
+    KNOWS_RCV,
+    KNOWS_SND,
+    RST,
+    SENT_FIN,
+    SYN,
+    Event,
+    Packets,
+    Rows,
+    Side,
+)
 from analyzer.tcp.seq import seq_add, seq_diff
 
 

@@ -14,6 +14,7 @@ from analyzer.tables import (
     FIN,
     FIN_SEEN,
     I64,
+    KNOWS_ACKABLE,
     KNOWS_SND,
     RST,
     RST_SEEN,
@@ -220,6 +221,10 @@ def segment(
     sends(fwd, rev, packets, i, ts_ns, transitions)
     if events & 1 << Event.ZERO_WINDOW_PROBE:
         fwd["snd_nxt"] = snd_nxt  # its octet counts when the window opens
+    elif not wide(fwd["known"]) & KNOWS_ACKABLE or wide(packets.seq[i]) == wide(fwd["ackable_to"]):
+        if not flags & RST:
+            fwd["ackable_to"] = fwd["snd_nxt"]
+            fwd["known"] = wide(fwd["known"]) | KNOWS_ACKABLE
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
