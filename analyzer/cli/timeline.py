@@ -52,7 +52,7 @@ MOST_TIME_FLAGS = 5
 @click.option("--services", metavar="PATH", help="Names of ports, a file like /etc/services, instead of that one.")
 @click.pass_context
 def command(
-    context: click.Context, file: str, filter_words: tuple[str, ...], tcpdump: bool, packets: int | None,
+    context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, packets: int | None,
     by_line: bool, hosts: str | None, services: str | None, **flags: int,
 ) -> None:  # fmt: skip
     """Print one line a packet.
@@ -95,4 +95,4 @@ def print_tcpdump(capture: Capture, printer: TcpdumpPrinter, packets: int | None
 
 def first_of(frames: Frames, count: int) -> Frames:
     """The first frames of a batch."""
-    return Frames(frames.data, *(column[:count] for column in frames[1:]))
+    return Frames._make([frames.data, *(column[:count] for column in frames[1:])])
