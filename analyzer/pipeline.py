@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -161,9 +161,9 @@ class _Parts:
             tail = [_from(first, surplus), *tail[1:]]
             self._omitted += surplus
         pieces = [*self._head, *tail]
-        columns = [np.concatenate([piece[k] for piece in pieces]) for k in range(16)]
+        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-2] for piece in pieces), strict=True)]
         payload = [octets for piece in pieces for octets in piece.payload]
-        return Life(*columns, payload=payload, omitted=self._omitted)
+        return Life._make((*columns, payload, self._omitted))
 
 
 def _piece(batch: Batch, at: I64) -> Life:
@@ -186,4 +186,5 @@ def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
 
 
 def _from(life: Life, first: int) -> Life:
-    return Life(*(column[first:] for column in life[:16]), payload=life.payload[first:], omitted=0)
+    columns: Any = life[:-2]
+    return Life._make((*(column[first:] for column in columns), life.payload[first:], 0))

@@ -111,6 +111,13 @@ CASES = {
         S > C  A 301 ack 101 win 2000       | window_update
         S > C  A 301 ack 101 win 2000       | duplicate_ack
     """,
+    "a window update that comes twice after a probe": OPEN + """
+        C > S  PA 101:106 ack 301           |
+        S > C  A 301 ack 106 win 0          | zero_window
+        +1 C > S  A 106:107 ack 301         | zero_window_probe
+        S > C  A 301 ack 106 win 2000       | window_update
+        S > C  A 301 ack 106 win 2000       | duplicate_ack
+    """,
     "zero window, its probe and the probe's ACK, the update": OPEN + """
         C > S  PA 101:106 ack 301           |
         S > C  A 301 ack 106 win 0          | zero_window
