@@ -59,9 +59,9 @@ def command(
                         write_packets(out, *batch)
                         tick(run)
         except OSError as error:
-            if isinstance(error, BrokenPipeError):
+            if isinstance(error, BrokenPipeError) or output is None:
                 raise
-            raise UsageError(f"{visible(output or 'standard output')}: cannot write: {error.strerror}") from None
+            raise UsageError(f"{visible(output)}: cannot write: {error.strerror}") from None
     end(context, run.capture)
 
 

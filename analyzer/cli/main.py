@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, UsageError
 from analyzer.render.untrusted import visible
 
 COMMANDS = {
@@ -52,6 +52,9 @@ class LazyGroup(click.Group):
             # Whoever reads has seen enough; nothing must try again to flush what is left.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return None
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise UsageError(f"{error.filename or 'standard output: cannot write'}: {error.strerror}") from None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -68,20 +67,13 @@ def command(
         rows = range(run.count) if chosen is None else rows_of(chosen, run.count)
         told = rows if chosen is not None or run.count <= FEW_CONNECTIONS else ()
         stories = _stories(run, source, expression, told, whole)
-        try:
-            screen.write(quality(_quality(run), file, screen))
-            if run.count:
-                screen.write(["", *table(run.connections, run.endpoints, rows, screen, whole=whole), ""])
-            for story in stories:
-                screen.write(ladder(story, screen, whole=whole))
-            if rows and not told:
-                screen.write([_INVITATION])
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise UsageError(f"standard output: cannot write: {error.strerror}") from None
+        screen.write(quality(_quality(run), file, screen))
+        if run.count:
+            screen.write(["", *table(run.connections, run.endpoints, rows, screen, whole=whole), ""])
+        for story in stories:
+            screen.write(ladder(story, screen, whole=whole))
+        if rows and not told:
+            screen.write([_INVITATION])
     end(context, run.capture)
 
 
@@ -114,7 +106,10 @@ def _rereadable(file: str) -> Iterator[str | BinaryIO]:
         yield file
         return
     with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        except OSError as error:
+            raise UsageError(f"cannot keep a copy of standard input: {error.strerror}") from None
         yield copy
 
 

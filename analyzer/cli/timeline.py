@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import click
 
-from analyzer.capture.source import Capture, open_capture
+from analyzer.capture.source import open_capture
+from analyzer.cli.ending import end
 from analyzer.errors import UsageError
+from analyzer.pipeline import Run
+from analyzer.render.screen import screen_of
 from analyzer.render.tcpdump.names import Names
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
-from analyzer.render.untrusted import visible
-from analyzer.tables import Frames
+from analyzer.render.timeline import Timeline
+from analyzer.tables import Batch, Frames, Labels, Packets
 
 _EXAMPLES = """\b
 Examples:
+  tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump capture.pcap
   tcpflow-view timeline --tcpdump -nvXS -tttt capture.pcap port 1235
   tcpflow-view timeline --tcpdump --hosts hosts --services services capture.pcap
@@ -50,49 +53,70 @@ MOST_TIME_FLAGS = 5
 @click.option("-l", "by_line", is_flag=True, help="Write what there is without waiting for more.")
 @click.option("--hosts", metavar="PATH", help="Names of addresses, a file like /etc/hosts, instead of the resolver's.")
 @click.option("--services", metavar="PATH", help="Names of ports, a file like /etc/services, instead of that one.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+    help="Colour (not with --tcpdump); auto means on a terminal, unless NO_COLOR is set.",
+)  # fmt: skip
 @click.pass_context
 def command(
     context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, packets: int | None,
-    by_line: bool, hosts: str | None, services: str | None, **flags: int,
+    by_line: bool, hosts: str | None, services: str | None, color: str, **flags: int,
 ) -> None:  # fmt: skip
-    """Print one line a packet.
+    """Print one line a packet: its connection, phase, both ends' states, events, and tcpdump's line.
 
-    FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
+    FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter. The flags are
+    tcpdump's. With --tcpdump names are looked up unless -n is given; otherwise only --hosts and --services name things.
     """
-    if not tcpdump:
-        raise UsageError("timeline needs --tcpdump")
     if flags["time"] > MOST_TIME_FLAGS:
         raise UsageError("only -t, -tt, -ttt, -tttt and -ttttt are supported")
+    if not tcpdump and not hosts and not services:
+        flags["numeric"] = 1
     names = None if flags["numeric"] else Names(hosts, services)
     printer = TcpdumpPrinter(TcpdumpOptions(**flags), names)
-    with open_capture(file, " ".join(filter_words), batch_packets=BATCH_PACKETS) as capture:
-        try:
-            print_tcpdump(capture, printer, packets, by_line)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise UsageError(f"standard output: cannot write: {error.strerror}") from None
-        if capture.damage:
-            click.echo(f"tcpflow-view: warning: {visible(str(capture.damage))}", err=True)
-            context.exit(1)
+    expression = " ".join(filter_words)
+    if tcpdump:
+        with open_capture(file, expression, batch_packets=BATCH_PACKETS) as capture:
+            texts = (printer.render(frames).text.data for frames in first_frames(capture, packets))
+            print_all(texts, by_line)
+        end(context, capture)
+    else:
+        timeline = Timeline(screen_of(color), printer)
+        with Run(file, expression) as run:
+            print_all((timeline.render(batch).encode() for batch in first_batches(run, packets)), by_line)
+        end(context, run.capture)
 
 
-def print_tcpdump(capture: Capture, printer: TcpdumpPrinter, packets: int | None, by_line: bool) -> None:
-    """Write the text of a capture's packets, of the first ``packets`` where that is not None."""
-    out: Any = sys.stdout.buffer
-    for frames in capture:
-        if packets is not None:
-            frames = first_of(frames, packets)
-            packets -= len(frames.start)
-        out.write(printer.render(frames).text.data)
-        if by_line:
+def print_all(texts: Iterable[bytes | memoryview], by_line: bool) -> None:
+    """Write texts to standard output."""
+    out = sys.stdout.buffer
+    for text in texts:
+        out.write(text)
+        if by_line or out.isatty():
             out.flush()
-        if packets == 0:
-            break
     out.flush()
 
 
-def first_of(frames: Frames, count: int) -> Frames:
-    """The first frames of a batch."""
-    return Frames._make([frames.data, *(column[:count] for column in frames[1:])])
+def first_frames(batches: Iterable[Frames], count: int | None) -> Iterator[Frames]:
+    """Batches up to the packet of that number, all of them for None."""
+    for frames in batches:
+        if count is None or count >= len(frames.start):
+            yield frames
+        else:
+            yield Frames._make([frames.data, *(column[:count] for column in frames[1:])])
+        if count is not None:
+            count -= len(frames.start)
+            if count <= 0:
+                return
+
+
+def first_batches(batches: Iterable[Batch], count: int | None) -> Iterator[Batch]:
+    """The same for batches of a run."""
+    for batch in batches:
+        [frames] = first_frames([batch.frames], count)
+        n = len(frames.start)
+        packets = Packets._make(column[:n] for column in batch.packets)
+        yield Batch(frames, packets, Labels._make(column[:n] for column in batch.labels))
+        if count is not None:
+            count -= n
+            if count <= 0:
+                return
