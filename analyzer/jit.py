@@ -6,7 +6,7 @@ to do, because a compile costs seconds and importing the compiler costs more tha
 
 - ``TCPFLOW_VIEW_JIT=always`` or ``never`` decides; so does Numba's own ``NUMBA_DISABLE_JIT=1``;
 - otherwise compiled code is used as soon as ``expect(packets)`` was told of enough packets to pay for it: a few
-  thousand when the compiled code is in the cache, more when it must be made first.
+  thousand when the kernel's code is on disk, more when it must be made first.
 
 Rules for kernels (tests/test_layout.py and the interpreted test run keep them):
 
@@ -75,24 +75,28 @@ def mode() -> str:
     return os.environ.get("TCPFLOW_VIEW_JIT", "auto")
 
 
-def compiles() -> bool:
-    """Whether ``fastest`` compiles now."""
-    wanted = mode()
-    if wanted == "auto":
-        if _expected_packets < WARM_PACKETS:
-            return False
-        if _expected_packets >= COLD_PACKETS:
-            return True
-        from analyzer.native import is_warm
-
-        return is_warm()
-    return wanted == "always"
-
-
-def fastest(function: Callable[P, R]) -> Callable[P, R]:
-    """The kernel itself, or its compiled form when that pays (see the module's text)."""
+def compiles(function: Callable[..., Any], cold_packets: int = COLD_PACKETS) -> bool:
+    """Whether ``fastest`` gives the compiled form of a kernel now."""
     assert isinstance(function, types.FunctionType)
-    return _native(function) if compiles() else function
+    wanted = mode()
+    if wanted != "auto":
+        return wanted == "always"
+    if _expected_packets < WARM_PACKETS:
+        return False
+    if _expected_packets >= cold_packets:
+        return True
+    from analyzer.native import is_on_disk
+
+    return is_on_disk(function)
+
+
+def fastest(function: Callable[P, R], cold_packets: int = COLD_PACKETS) -> Callable[P, R]:
+    """The kernel itself, or its compiled form when that pays (see the module's text).
+
+    ``cold_packets``: from so many packets on it pays to compile it, not just to load it.
+    """
+    assert isinstance(function, types.FunctionType)
+    return _native(function) if compiles(function, cold_packets) else function
 
 
 @cache

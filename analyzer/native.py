@@ -80,8 +80,7 @@ class NativeKernel:
         return returned[0] if not entry.is_tuple else tuple(returned)
 
     def _load(self, key: str, arguments: tuple[Any, ...], words: int) -> _Entry:
-        name = f"{self._function.__module__}.{self._function.__qualname__}"
-        file = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
+        file = cache_folder() / f"{_name(self._function)}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
         made = _read(file)
         if made is None:
             made = self._compile(self._function, arguments)
@@ -156,9 +155,14 @@ def cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="tcpflow-view-"))
 
 
-def is_warm() -> bool:
-    """Whether compiled code of these sources is on disk already."""
-    return next(cache_folder().glob("*.kernel"), None) is not None
+@cache
+def is_on_disk(function: types.FunctionType) -> bool:
+    """Whether a kernel's compiled code is on disk already, for some signature."""
+    return next(cache_folder().glob(f"{_name(function)}-*.kernel"), None) is not None
+
+
+def _name(function: types.FunctionType) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _fingerprint() -> str:

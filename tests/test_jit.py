@@ -17,7 +17,7 @@ import pytest
 from analyzer import jit, native
 from analyzer.jit import COLD_PACKETS, WARM_PACKETS, compiles, expect, fastest, kernel, mode, wide
 from analyzer.tables import I64, U8, U16
-from analyzer.tcp.seq import seq_add
+from analyzer.tcp.seq import seq_add, seq_diff
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,9 +32,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     native.cache_folder.cache_clear()
     jit._native.cache_clear()
+    native.is_on_disk.cache_clear()
     yield tmp_path
     native.cache_folder.cache_clear()
     jit._native.cache_clear()
+    native.is_on_disk.cache_clear()
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def auto(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_few_packets_are_not_worth_compiled_code(cache: Path) -> None:
     assert mode() == "auto"
     expect(WARM_PACKETS - 1)
-    assert not compiles()
+    assert not compiles(seq_add)
     assert fastest(seq_add) is seq_add
     assert list(cache.iterdir()) == []
 
@@ -61,18 +63,20 @@ def test_a_few_packets_are_not_worth_compiled_code(cache: Path) -> None:
 def test_more_packets_are_worth_what_is_compiled_already(cache: Path) -> None:
     expect(WARM_PACKETS - 1)
     expect(1)
-    assert not compiles()
-    (native.cache_folder() / "any.kernel").touch()
+    assert not compiles(seq_add)
+    (native.cache_folder() / "analyzer.tcp.seq.seq_diff-0.kernel").touch()
     assert cache in native.cache_folder().parents
-    assert compiles()
+    assert compiles(seq_diff)
+    assert not compiles(seq_add)
 
 
 @pytest.mark.usefixtures("auto", "cache")
 def test_many_packets_are_worth_a_compile() -> None:
     expect(COLD_PACKETS - 1)
-    assert not compiles()
+    assert not compiles(seq_add)
     expect(1)
-    assert compiles()
+    assert compiles(seq_add)
+    assert not compiles(seq_add, COLD_PACKETS + 1)
 
 
 @pytest.mark.usefixtures("auto")
@@ -90,7 +94,7 @@ def test_the_environment_decides(variables: dict[str, str], answer: bool, monkey
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(jit, "_expected_packets", 0 if answer else COLD_PACKETS)
-    assert compiles() == answer
+    assert compiles(seq_add) == answer
 
 
 # ---------------------------------------------------------------- what a kernel gives back
@@ -198,7 +202,7 @@ def test_a_status_that_is_no_success_is_an_error() -> None:
 PROGRAM = """
 import sys
 from analyzer.jit import fastest
-from analyzer.tcp.seq import seq_add
+from analyzer.tcp.seq import seq_add, seq_diff
 print(fastest(seq_add)(2**32 - 1, 2), "numba" in sys.modules)
 """
 

@@ -25,6 +25,8 @@ A = TypeVar("A", bound=npt.NDArray[Any])
 FIRST_ROOM = 1 << 16
 FIRST_CONVERSATIONS = 1 << 10
 FIRST_NAMES = 1 << 8
+COLD_PACKETS = 200_000
+"""So many packets are worth the compile of plain.py, which takes half a minute."""
 RARE_PACKETS = 50_000
 """So many packets that plain.py does not print are worth the compile of every.py."""
 QUARTER_NS = 900 * 1_000_000_000
@@ -78,7 +80,8 @@ class TcpdumpPrinter:
             _read_only(self._zone_offsets(frames.ts_ns)),
             _read_only(frames.linktype),
         )
-        run = fastest(print_plain_packets) if compiles() else print_every_packet
+        compiled = compiles(print_plain_packets, COLD_PACKETS)
+        run = fastest(print_plain_packets, COLD_PACKETS) if compiled else print_every_packet
         done = 0
         while done < count:
             state[state_of.ROOM] = len(self._page.text)
