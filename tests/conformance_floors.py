@@ -1,6 +1,6 @@
 """Run a conformance harness and fail below the floors.
 
-    python tests/conformance_floors.py PATH/TO/run.py
+python tests/conformance_floors.py PATH/TO/run.py
 """
 
 from __future__ import annotations
