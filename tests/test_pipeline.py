@@ -1,0 +1,95 @@
+"""The wiring: a whole pass, a pass ahead of itself, the lives of chosen connections."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyzer import pipeline
+from analyzer.errors import CaptureOpenError
+from analyzer.pipeline import Run, lives, survey
+from analyzer.tables import Protocol
+
+MADE = Path(__file__).parents[1] / "captures" / "made"
+ECHO = MADE / "loopback-echo-1235.pcap"
+SELECT = MADE / "select-5000.pcapng"
+CAPTURES = sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng"))
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("batch_packets", [1, 3, 16_384])
+def test_reading_ahead_changes_nothing(capture: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Run(capture) as run:
+        batches = sum(1 for _ in run)
+    assert batches == 1
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    seen: list[int] = []
+    ahead = survey(capture, on_batch=lambda run: seen.append(run.packets))
+    assert seen[-1] == run.packets
+    assert len(seen) == -(-run.packets // batch_packets)
+    assert (ahead.count, ahead.packets, ahead.first_ns, ahead.last_ns) == (
+        run.count, run.packets, run.first_ns, run.last_ns,
+    )  # fmt: skip
+    assert np.array_equal(ahead.connections[: ahead.count], run.connections[: run.count])
+    assert np.array_equal(ahead.endpoints[: ahead.count], run.endpoints[: run.count])
+    assert np.array_equal(ahead.strays, run.strays)
+
+
+def test_strays_are_counted_by_kind() -> None:
+    run = survey(MADE / "refused-udp.pcap")
+    assert run.strays[Protocol.ICMP] == 1
+    assert run.strays.sum() == 1
+
+
+def test_a_filter_leaves_packets_out() -> None:
+    run = survey(SELECT, "port 48994")
+    assert run.count == 1
+    assert 0 < run.packets < run.capture.packets
+
+
+def test_an_error_while_reading_ahead_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(frames: object) -> object:
+        raise RuntimeError("decoding failed")
+
+    monkeypatch.setattr(pipeline, "decode", fail)
+    with pytest.raises(RuntimeError, match="decoding failed"):
+        survey(ECHO)
+
+
+@pytest.mark.parametrize("batch_packets", [1, 3, 16_384])
+@pytest.mark.parametrize("most_packets", [1, 2, 4, 5, 9, 10, 11, 1000])
+def test_a_life_keeps_both_ends(batch_packets: int, most_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lives(ECHO, "", [0])[0]
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    life = lives(ECHO, "", [0], most_packets=most_packets)[0]
+    half = max(1, most_packets // 2)
+    kept = list(range(1, 11))
+    if 2 * half < 10:
+        kept = kept[:half] + kept[-half:]
+    assert life.number.tolist() == kept
+    assert life.omitted == 10 - len(kept)
+    at = life.number - 1
+    assert life.payload == [whole.payload[i] for i in at]
+    assert np.array_equal(life.seq, whole.seq[at])
+
+
+def test_lives_of_several_connections() -> None:
+    found = lives(SELECT, "", [0, 2])
+    assert sorted(found) == [0, 2]
+    run = survey(SELECT)
+    for row, life in found.items():
+        assert len(life.number) == run.endpoints[row]["packets"].sum()
+        assert life.payload_len.sum() == run.endpoints[row]["payload_bytes"].sum()
+        assert all(len(octets) == n for octets, n in zip(life.payload, life.payload_len, strict=True) if n <= 64)
+
+
+def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.pcapng"
+    shutil.copy(SELECT, capture)
+    last = survey(capture).count - 1
+    capture.write_bytes(SELECT.read_bytes()[:700])
+    with pytest.raises(CaptureOpenError, match="changed while it was read"):
+        lives(capture, "", [last])
