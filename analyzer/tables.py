@@ -299,6 +299,7 @@ CONNECTION = np.dtype(
         ("closed_by", np.uint8),  # ClosedBy
         ("history_len", np.uint8),
         ("late_data", np.uint8),  # payload was sent after the peer's FIN: bit 1 << Side of its sender
+        ("former", np.int32),  # row of the incarnation before, plus one; 0 none
         ("first_ns", np.int64),
         ("last_ns", np.int64),
         ("first_packet", np.int64),

@@ -134,6 +134,19 @@ def is_new_incarnation(connection: Rows, fwd: Rows, rev: Rows, packets: Packets,
 
 
 @kernel(inline=True)
+def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
+    """Whether segment ``i`` speaks of the incarnation before, of which only a SYN has been answered (figure 9)."""
+    flags = wide(packets.flags[i])
+    if flags & SYN:
+        return False
+    if wide(fwd["state"]) == State.SYN_RECEIVED and wide(fwd["known"]) & KNOWS_SND == 0:
+        return flags & ACK != 0 and wide(packets.ack[i]) != seq_add(wide(rev["iss"]), 1)
+    if wide(fwd["state"]) == State.SYN_SENT and wide(rev["known"]) & KNOWS_SND == 0:
+        return flags & RST != 0 and wide(packets.seq[i]) != wide(fwd["snd_nxt"])
+    return False
+
+
+@kernel(inline=True)
 def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
     """Who is the client, told by the first packet seen: (the side that sent it, Evidence)."""
     flags = wide(packets.flags[i])

@@ -72,6 +72,9 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
             move(end, Input.SND_RST, transitions, ts_ns)
         return
 
+    renumbers = flags & SYN and known & KNOWS_ISS and seq != wide(end["iss"])
+    if renumbers and state not in (State.SYN_SENT, State.SYN_RECEIVED):
+        return  # a SYN out of nowhere does not renumber a connection that is under way
     if flags & ACK:
         if state == State.SYN_SENT and not flags & SYN:
             move(end, Input.RCV_SYN_ACK, transitions, ts_ns)  # it answers a SYN,ACK that was not captured
@@ -93,8 +96,6 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
         known = wide(end["known"])
 
     if flags & SYN:
-        if known & KNOWS_ISS and seq != wide(end["iss"]) and state not in (State.SYN_SENT, State.SYN_RECEIVED):
-            return  # a SYN out of nowhere does not renumber a connection that is under way
         if not flags & ACK:
             move(end, Input.SND_SYN, transitions, ts_ns)
             end["opened"] = Opened.ACTIVE
@@ -108,6 +109,9 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
             end["mss"] = 0
         if not known & KNOWS_SND:
             end["snd_una"] = seq
+        elif renumbers:
+            end["snd_una"] = seq
+            end["snd_nxt"] = seq
         known |= KNOWS_ISS
 
     if not known & KNOWS_SND:
@@ -187,10 +191,8 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         # SYN,ACK repeats the SYN and its ACK counts (RFC 9293 figure 7).
         if state != State.SYN_RECEIVED or not flags & ACK:
             return
-    elif known & KNOWS_RCV and not fits(end, seq, payload_len + (1 if flags & FIN else 0)):
-        if state == State.TIME_WAIT and flags & FIN:
-            end["closed_ns"] = ts_ns  # a FIN that comes again begins the 2MSL anew
-        return
+    elif state == State.TIME_WAIT and flags & FIN:
+        end["closed_ns"] = ts_ns  # a FIN that comes again begins the 2MSL anew (3.10.7.4, eighth)
     if not flags & ACK:
         return
 
@@ -211,17 +213,6 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
     if not flags & SYN:
         take_octets(end, seq, payload_len)
         take_fin(end, peer, transitions, ts_ns)
-
-
-@kernel(inline=True)
-def fits(end: Rows, seq: int, seg_len: int) -> bool:
-    """Whether a segment has something for the receive window (RFC 9293 3.10.7.4, first check).
-
-    Deviates: its right edge is not checked, for the window's scale may be unknown and what the capture lost lets a
-    segment seem to lie far ahead; only what is all old is turned away.
-    """
-    ahead = seq_diff(seq, wide(end["rcv_nxt"]))
-    return ahead >= 0 or ahead + seg_len > 0
 
 
 @kernel(inline=True)

@@ -48,7 +48,7 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
     ahead = seq_diff(seq, wide(fwd["snd_nxt"]))
     last_was = LAST_WAS_SYN if flags & SYN else 0
     events = 0
-    if known & KNOWS_SND and payload_len == 1 and ahead == 0 and has_closed_window(rev):
+    if plain and known & KNOWS_SND and payload_len == 1 and ahead == 0 and has_closed_window(rev):
         events = 1 << Event.ZERO_WINDOW_PROBE
         last_was |= LAST_WAS_ZERO_WINDOW_PROBE
     else:

@@ -34,7 +34,8 @@ def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
         return Phase.DATA
     if payload_len:
         if not wide(fwd["known"]) & SENT_FIN:
-            connection["late_data"] = wide(connection["late_data"]) | 1 << side
+            if seq_diff(wide(packets.seq[i]) + payload_len, wide(fwd["snd_nxt"])) > 0:
+                connection["late_data"] = wide(connection["late_data"]) | 1 << side
             return Phase.DATA
         return Phase.TEARDOWN
     if wide(connection["late_data"]) & 1 << (1 - side):

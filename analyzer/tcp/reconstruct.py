@@ -39,6 +39,7 @@ from analyzer.tcp.connections import (
     find_slot,
     hash_of,
     is_new_incarnation,
+    is_of_former,
     rehash,
     side_of,
     start_connection,
@@ -136,13 +137,19 @@ def reconstruct_batch(
                 reused = is_new_incarnation(
                     connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, i
                 )
+                former = wide(connections[row]["former"]) - 1
+                if former >= 0 and is_of_former(endpoints[row, side], endpoints[row, 1 - side], packets, i):
+                    row = former
+                    side = side_of(connections[row], packets, i)
         if entry == 0 or reused:
             if entry == 0:
                 counts[1] = wide(counts[1]) + 1
+            former = row
             row = count
             counts[0] = count + 1
             slots[slot] = (h >> 1) << 32 | (row + 1)
             side = start_connection(connections[row], packets, i, h, ts_ns, number)
+            connections[row]["former"] = former + 1
             if protocol == Protocol.TCP:
                 first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
         labels.connection[i] = row
@@ -207,7 +214,7 @@ def segment(
     note_state(side, fwd, rev, packets, i)
     note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
-    count_segment(fwd, packets, i, events)
+    count_segment(fwd, rev, packets, i, events)
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
     if flags & FIN and wide(fwd["fin_packet"]) == 0:
         fwd["fin_packet"] = number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HAS_SACK, RST, SYN, Event, Packets, Rows
+from analyzer.tables import ACK, FIN, HAS_SACK, KNOWS_AHEAD, KNOWS_RCV, RST, SYN, Event, Packets, Rows
 from analyzer.tcp.history import ZeekState
 from analyzer.tcp.seq import seq_diff
 
@@ -29,7 +29,7 @@ class Verdict(IntEnum):
 
 
 @kernel(inline=True)
-def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
+def count_segment(fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -> None:
     """Count segment ``i`` for its sender ``fwd``, as it was before it."""
     flags = wide(packets.flags[i])
     payload_len = wide(packets.payload_len[i])
@@ -52,14 +52,27 @@ def count_segment(fwd: Rows, packets: Packets, i: int, events: int) -> None:
         return
     fwd["data_packets"] = wide(fwd["data_packets"]) + 1
     fwd["payload_bytes"] = wide(fwd["payload_bytes"]) + payload_len
-    again = 0
+    again = seen_before(rev, wide(packets.seq[i]), payload_len)
     if events & 1 << Event.OUT_OF_ORDER:
         fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1
     elif events & (1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION):
-        again = min(payload_len, seq_diff(wide(fwd["snd_nxt"]), wide(packets.seq[i])))
         fwd["retransmitted_packets"] = wide(fwd["retransmitted_packets"]) + 1
         fwd["retransmitted_bytes"] = wide(fwd["retransmitted_bytes"]) + again
     fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + payload_len - again
+
+
+@kernel(inline=True)
+def seen_before(rev: Rows, seq: int, payload_len: int) -> int:
+    """How many octets of a payload that begins at ``seq`` the receiver has been seen to get before."""
+    known = wide(rev["known"])
+    if not known & KNOWS_RCV:
+        return 0
+    octets = min(payload_len, max(0, seq_diff(wide(rev["rcv_nxt"]), seq)))
+    if known & KNOWS_AHEAD:
+        first = max(0, seq_diff(wide(rev["ahead_from"]), seq))
+        last = min(payload_len, seq_diff(wide(rev["ahead_to"]), seq))
+        octets += max(0, last - first)
+    return octets
 
 
 @kernel(inline=True)

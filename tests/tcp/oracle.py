@@ -126,6 +126,7 @@ class Connection:
     history: str = ""
     phase: str = "none"
     reset: bool = False
+    former: Connection | None = None
     ended: bool = False
     """A FIN with ACK or a RST was seen."""
     late: set[int] = field(default_factory=set)
@@ -146,8 +147,12 @@ def reconstruct(segments: Iterable[Sent]) -> tuple[list[Label], list[Connection]
         pair = frozenset((segment.source, segment.destination))
         connection = latest.get(pair)
         if connection is None or starts_anew(connection, segment):
+            before = connection
             connection = latest[pair] = opened_by(segment, len(connections))
+            connection.former = before
             connections.append(connection)
+        elif connection.former and speaks_of_former(connection, segment):
+            connection = connection.former
         labels.append(take(connection, segment))
     return labels, connections
 
@@ -176,6 +181,19 @@ def starts_anew(connection: Connection, segment: Sent) -> bool:
     if other.state == "SYN_SENT":
         return False  # simultaneous open
     return other.ack is None or beyond(segment.seq, 1) != other.ack
+
+
+def speaks_of_former(connection: Connection, segment: Sent) -> bool:
+    """While only a SYN has come: whether this answers, or is answered by, the incarnation before (figure 9)."""
+    side = side_of(connection, segment)
+    mine, other = connection.ends[side], connection.ends[1 - side]
+    if segment.flags & SYN:
+        return False
+    if mine.state == "SYN_RECEIVED" and mine.snd_nxt is None:
+        return bool(segment.flags & ACK) and segment.ack != beyond(other.iss or 0, 1)
+    if mine.state == "SYN_SENT" and other.snd_nxt is None:
+        return bool(segment.flags & RST) and segment.seq != mine.snd_nxt
+    return False
 
 
 def opened_by(segment: Sent, row: int) -> Connection:
@@ -249,6 +267,8 @@ def send(me: End, peer: End, segment: Sent) -> None:
             me.enter("CLOSED", ts_ns)
         return
     synchronizing = me.state in ("SYN_SENT", "SYN_RECEIVED")
+    if flags & SYN and me.syn and seq != me.iss and not synchronizing:
+        return  # a stray: a connection under way is not renumbered
 
     if flags & ACK:
         if me.state == "SYN_SENT" and not flags & SYN:
@@ -262,15 +282,13 @@ def send(me: End, peer: End, segment: Sent) -> None:
         take_fin(me, peer, ts_ns)
 
     if flags & SYN:
-        if me.syn and seq != me.iss and not synchronizing:
-            return  # a stray: a connection under way is not renumbered
         if not flags & ACK:
             if me.state in ("CLOSED", "LISTEN"):
                 me.enter("SYN_SENT", ts_ns)
             me.actively = True
-        me.iss, me.syn = seq, True
-        if me.snd_nxt is None:
+        if me.snd_nxt is None or (me.syn and seq != me.iss):
             me.snd_una = me.snd_nxt = seq
+        me.iss, me.syn = seq, True
     if me.snd_nxt is None:
         me.iss, me.snd_una, me.snd_nxt = beyond(seq, -1), seq, seq
 
@@ -291,7 +309,6 @@ def send(me: End, peer: End, segment: Sent) -> None:
 def receive(me: End, peer: End, segment: Sent) -> None:
     """RFC 9293 3.10.7: a segment arrives."""
     flags, seq, ack, ts_ns = segment.flags, segment.seq, segment.ack, segment.ts_ns
-    seg_len = segment.payload_len + bool(flags & SYN) + bool(flags & FIN)
     if me.state == "CLOSED":
         return
 
@@ -333,9 +350,8 @@ def receive(me: End, peer: End, segment: Sent) -> None:
     if flags & SYN:  # fourth: obeyed as the repeated SYN of a simultaneous open alone (3.5, figure 7)
         if me.state != "SYN_RECEIVED" or not flags & ACK:
             return
-    elif me.rcv_nxt is not None and seq != me.rcv_nxt and not after(beyond(seq, seg_len), me.rcv_nxt):
-        restart_2msl(me, peer, segment)
-        return
+    elif me.state == "TIME_WAIT" and flags & FIN:  # eighth: the timeout starts anew
+        me.time_wait_ns = ts_ns
     # fifth: the ACK bit
     if not flags & ACK:
         return
@@ -358,12 +374,6 @@ def receive(me: End, peer: End, segment: Sent) -> None:
             me.rcv_nxt = seq
         store(me, seq, segment.payload_len)
         take_fin(me, peer, ts_ns)
-
-
-def restart_2msl(me: End, peer: End, segment: Sent) -> None:
-    """3.10.7.4: in TIME-WAIT the peer's FIN, come again, is acknowledged and the timeout starts anew."""
-    if me.state == "TIME_WAIT" and segment.flags & FIN and beyond(segment.seq, segment.payload_len) == peer.fin:
-        me.time_wait_ns = segment.ts_ns
 
 
 def store(me: End, seq: int, payload_len: int) -> None:

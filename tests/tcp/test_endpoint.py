@@ -79,11 +79,31 @@ CASES = {
         C > S  A 106 ack 301         | handshake ESTABLISHED ESTABLISHED
     """,
     # ------------------------------------------------ first: the sequence number
-    "what is all old is turned away, its ACK with it (3.10.7.4, first)": OPEN + """
+    "what looks all old may be the copy that arrived: its ACK counts": OPEN + """
         C > S  PA 101:111 ack 301    | data ESTABLISHED ESTABLISHED
         S > C  FA 301 ack 111        | teardown CLOSE-WAIT FIN-WAIT-1
-        C > S  PA 101:111 ack 302    | data CLOSE-WAIT FIN-WAIT-1
-        C > S  A 111 ack 302         | teardown CLOSE-WAIT FIN-WAIT-2
+        C > S  PA 101:111 ack 302    | data CLOSE-WAIT FIN-WAIT-2
+    """,
+    "FINs that crossed, and one of them was lost behind the capture": OPEN + """
+        S > C  FA 301 ack 101        | teardown CLOSE-WAIT FIN-WAIT-1
+        C > S  FA 101 ack 301        | teardown CLOSING CLOSING
+        +.3 C > S  FA 101 ack 302    | teardown CLOSING TIME-WAIT
+        S > C  A 302 ack 102         | teardown TIME-WAIT TIME-WAIT
+    """,
+    "a SYN-ACK with another number while SYN-RECEIVED begins anew": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 9000 ack 101       | handshake ESTABLISHED SYN-RECEIVED
+        +1 C > S  S 100              | handshake ESTABLISHED SYN-RECEIVED
+        S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
+        C > S  A 101 ack 301         | handshake ESTABLISHED ESTABLISHED
+        C > S  FA 101 ack 301        | teardown FIN-WAIT-1 CLOSE-WAIT
+        S > C  FA 301 ack 102        | teardown TIME-WAIT LAST-ACK
+        C > S  A 102 ack 302         | teardown TIME-WAIT CLOSED
+    """,
+    "a stray SYN-ACK proves nothing": OPEN + """
+        S > C  SA 900 ack 5000       | handshake ESTABLISHED ESTABLISHED
+        C > S  FA 101 ack 301        | teardown FIN-WAIT-1 CLOSE-WAIT
+        S > C  FA 301 ack 102        | teardown TIME-WAIT LAST-ACK
     """,
     "a FIN is something new, though the payload before it is old (3.4: SEG.LEN counts FIN)": OPEN + """
         C > S  PA 101:111 ack 301    | data ESTABLISHED ESTABLISHED

@@ -181,13 +181,12 @@ FIGURE_9 = """
 
 
 def test_figure_9_half_open_connection_discovery() -> None:
-    # A's states are the figure's: neither B's ACK of the forgotten connection nor A's answer to it moves SYN-SENT.
-    # B's are those of the connection that A asks for: it would listen. The ESTABLISHED that B still has belongs to
-    # the connection before, which the SYN has ended for the observer.
+    # The SYN starts another connection. What B says of the one that A forgot, and A's answer to it, belong to that one:
+    # it is ESTABLISHED at B, and aborted.
     assert states_at("A", figure(FIGURE_9), ESTABLISHED_BEFORE) == [
         ("3", "SYN-SENT", "SYN-RECEIVED"),
-        ("4", "SYN-SENT", "SYN-RECEIVED"),
-        ("5", "SYN-SENT", "LISTEN"),
+        ("4", "ESTABLISHED", "ESTABLISHED"),
+        ("5", "CLOSED", "CLOSED"),
         ("7", "SYN-SENT", "SYN-RECEIVED"),
     ]
 

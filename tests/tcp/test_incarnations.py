@@ -69,9 +69,14 @@ CASES = {
         C > S  SR 900                | teardown ESTABLISHED ESTABLISHED
         C > S  SF 900                | teardown ESTABLISHED ESTABLISHED
     """,
-    "what is not a SYN stays with the latest": OPEN + """
+    "until the SYN is answered, what does not fit it is the former's (RFC 9293 figure 9)": OPEN + """
         C > S  S 900                 | #2 handshake SYN-SENT SYN-RECEIVED
-        S > C  PA 301:306 ack 101    | #2 data SYN-SENT SYN-RECEIVED
+        S > C  PA 301:306 ack 101    | data ESTABLISHED ESTABLISHED
+        C > S  R 101                 | teardown CLOSED CLOSED
+        +1 C > S  S 900              | #2 handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 700 ack 901        | #2 handshake ESTABLISHED SYN-RECEIVED
+        C > S  A 901 ack 701         | #2 handshake ESTABLISHED ESTABLISHED
+        S > C  PA 301:306 ack 101    | #2 data ESTABLISHED ESTABLISHED
     """,
 }  # fmt: skip
 

@@ -120,7 +120,7 @@ def test_what_is_counted_adds_up(segments: list[Segment]) -> None:
     rows, ends = made.connections[: made.count], made.endpoints[: made.count]
     assert ends["packets"].sum() == len(segments)
     assert ends["payload_bytes"].sum() == sum(segment.payload_len for segment in segments)
-    assert (ends["unique_bytes"] + ends["retransmitted_bytes"] == ends["payload_bytes"]).all()
+    assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"]).all()
     for row in range(made.count):
         mine = labels.connection == row
         assert rows[row]["phase_packets"].sum() == mine.sum() == ends[row]["packets"].sum()
