@@ -21,14 +21,16 @@ Rules for kernels (tests/test_layout.py and the interpreted test run keep them):
 - Bounds are checked before octets are read: a compiled kernel reads past the end of its array without a word.
 - No exceptions, strings, dicts; what is malformed is a status code.
 
-How compiled code is kept and called stands in native.py.
+How it is compiled stands in whole_program.py, how compiled code is kept and called in native.py.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -108,27 +110,51 @@ def _native(function: types.FunctionType) -> Any:
 
 def _object_code(function: types.FunctionType, arguments: tuple[Any, ...]) -> Any:
     import numba
+    from numba.core.compiler_lock import global_compiler_lock
 
     from analyzer.native import ObjectCode
+    from analyzer.whole_program import whole_program_target
 
     typeof: Any = numba.typeof
     integer: Any = numba.types.Integer
-    dispatcher = _dispatcher(function)
     signature = tuple(typeof(argument) for argument in arguments)
-    dispatcher.compile(signature)
-    made = dispatcher.overloads[signature]
+    lock: Any = global_compiler_lock
+    with lock, _garbage_kept():
+        try:
+            made = _compiled(function, signature, whole_program_target())
+            octets = made.library.object_code(made.fndesc.llvm_func_name)
+        except Exception:
+            # It relies on more of Numba's inside than another version may have. An error of the kernel comes again.
+            made = _compiled(function, signature, "cpu")
+            octets = made.library._codegen._tm.emit_object(made.library._final_module)
     returned: Any = made.signature.return_type
     is_tuple = isinstance(returned, numba.types.BaseTuple)
     parts = list(returned) if is_tuple else [] if returned == numba.types.none else [returned]
     if not all(isinstance(part, integer) and part.bitwidth == 64 for part in parts):
         raise TypeError(f"kernel {function.__qualname__} returns {returned}, not 64-bit integers")
-    library = made.library
-    octets = library._codegen._tm.emit_object(library._final_module)
     return ObjectCode(octets, made.fndesc.llvm_func_name, len(parts), is_tuple)
 
 
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """The garbage collector would look again and again at all that Numba made, for a fifth of the compile's time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _compiled(function: types.FunctionType, signature: tuple[Any, ...], target: str) -> Any:
+    dispatcher = _dispatcher(function, target)
+    dispatcher.compile(signature)
+    return dispatcher.overloads[signature]
+
+
 @cache
-def _dispatcher(function: types.FunctionType) -> Any:
+def _dispatcher(function: types.FunctionType, target: str) -> Any:
     """The Numba dispatcher of a kernel: of a twin of it that sees other kernels' dispatchers and the wide ``wide``."""
     import numba
     import numpy
@@ -139,12 +165,12 @@ def _dispatcher(function: types.FunctionType) -> Any:
         if name == "wide":
             names[name] = numpy.int64
         elif isinstance(value, types.FunctionType) and value in _inline:
-            names[name] = _dispatcher(value)
+            names[name] = _dispatcher(value, target)
     twin = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     njit: Any = numba.njit
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     # Without reference counts (_nrt), which kernels have no use for, a loop over columns runs five times as fast.
     return njit(
         nogil=True, error_model="numpy", forceinline=_inline[function], no_cpython_wrapper=True,
-        no_cfunc_wrapper=True, _nrt=False,
+        no_cfunc_wrapper=True, _nrt=False, _target=target,
     )(twin)  # fmt: skip

@@ -18,6 +18,7 @@ from analyzer import jit, native
 from analyzer.jit import COLD_PACKETS, WARM_PACKETS, compiles, expect, fastest, kernel, mode, wide
 from analyzer.tables import I64, U8, U16
 from analyzer.tcp.seq import seq_add, seq_diff
+from analyzer.whole_program import TARGET
 
 ROOT = Path(__file__).parents[1]
 
@@ -162,6 +163,22 @@ def test_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     out = np.zeros(3, np.uint16)
     assert fastest(fill)(out, 65535) is None
     assert out.tolist() == [65535] * 3
+
+
+@compiled
+@pytest.mark.usefixtures("cache")
+def test_a_kernel_and_its_callees_are_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Numba does it is the way out alone, when its inside is not what it was."""
+    monkeypatch.setenv("TCPFLOW_VIEW_JIT", "always")
+    compiled_for: list[str] = []
+    compiled = jit._compiled
+    monkeypatch.setattr(jit, "_compiled", lambda *about: compiled_for.append(about[2]) or compiled(*about))
+    assert fastest(doubled_twice)(5) == 20
+    monkeypatch.setattr("analyzer.whole_program.whole_program_target", lambda: "unknown to Numba")
+    monkeypatch.setattr("analyzer.native._read", lambda file: None)
+    jit._native.cache_clear()
+    assert fastest(doubled_twice)(5) == 20
+    assert compiled_for == [TARGET, "unknown to Numba", "cpu"]
 
 
 @compiled

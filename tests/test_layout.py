@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "tables": set(),
     "errors": set(),
     "native": set(),
-    "jit": {"native"},
+    "jit": {"native", "whole_program"},
+    "whole_program": set(),
     "capture": LEAVES,
     "decode": LEAVES,
     "tcp": LEAVES,
@@ -42,8 +43,8 @@ MAY_IMPORT = {
 """What a room may import besides itself; ``render/tcpdump`` may import ``jit`` too, for it is compiled text."""
 
 DOORS = {
-    "numba": {"jit.py"},
-    "llvmlite": {"native.py"},
+    "numba": {"jit.py", "whole_program.py"},
+    "llvmlite": {"native.py", "whole_program.py"},
     "scapy": {"capture/live.py"},
     "cypcap": {"capture/filter.py"},
     "pyshark": set(),
