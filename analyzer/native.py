@@ -14,6 +14,7 @@ of integers.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import json
@@ -141,18 +142,21 @@ def _link(symbol: str, octets: bytes, words: int) -> Callable[..., int]:
 def cache_folder() -> Path:
     """Where the compiled kernels of exactly these sources are kept; it exists and can be written to."""
     name = f"kernels-{_fingerprint()}"
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcpflow-view"
-    for parent in (base, Path(tempfile.gettempdir()) / f"tcpflow-view-{os.getuid()}"):
-        folder = parent / name
-        try:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = Path(base) / "tcpflow-view" / name
+    try:
+        if folder.is_absolute():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.utime(folder)
-            _remove_stale(parent)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
-            return folder
-    return Path(tempfile.mkdtemp(prefix="tcpflow-view-"))
+            _remove_stale(folder.parent)
+            if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+                return folder
+    except OSError:
+        pass
+    # For this process alone: a folder that others might have made first is no place for code.
+    folder = Path(tempfile.mkdtemp(prefix="tcpflow-view-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @cache
@@ -190,11 +194,11 @@ def _read(file: Path) -> ObjectCode | None:
     try:
         head, _, octets = file.read_bytes().partition(b"\n")
         about = json.loads(head)
-    except (OSError, ValueError):
+        if about["sha256"] != hashlib.sha256(octets).hexdigest():
+            return None
+        return ObjectCode(octets, about["symbol"], about["returns"], about["is_tuple"])
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    if about["sha256"] != hashlib.sha256(octets).hexdigest():
-        return None
-    return ObjectCode(octets, about["symbol"], about["returns"], about["is_tuple"])
 
 
 def _write(file: Path, made: ObjectCode) -> None:
@@ -203,8 +207,12 @@ def _write(file: Path, made: ObjectCode) -> None:
     about["sha256"] = hashlib.sha256(made.octets).hexdigest()
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as out:
-            out.write(json.dumps(about).encode() + b"\n" + made.octets)
-        os.replace(out.name, file)
+            try:
+                out.write(json.dumps(about).encode() + b"\n" + made.octets)
+                out.flush()
+                os.replace(out.name, file)
+            except OSError:
+                os.unlink(out.name)
     except OSError:
         pass  # the code is in memory; it will be compiled again next time
 

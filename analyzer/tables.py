@@ -20,7 +20,6 @@ import numpy.typing as npt
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
-I8 = npt.NDArray[np.int8]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
@@ -349,7 +348,7 @@ ENDPOINT = np.dtype(
         # Zeek's view
         ("zeek_state", np.uint8),  # ZeekState
         ("zeek_before", np.uint8),  # ZeekState before the latest change
-        ("history_once", np.uint8),  # letters written already: HISTORY_… bits
+        ("history_once", np.uint8),  # letters written already: WROTE_… bits
         ("last_was", np.uint8),  # what its latest segment was: LAST_WAS_… bits
         ("history_syn", np.uint32),  # sequence number of its latest SYN, FIN, RST
         ("history_fin", np.uint32),

@@ -24,7 +24,7 @@ def main() -> None:
             subprocess.run([sys.executable, harness, "--kind", kind, "--json", str(figures)], check=True)
             result = json.loads(figures.read_text())[kind]
         agreed, compared = result["tallies"][result["headline"]]
-        if result["crashes"] or result["timeouts"] or 100 * agreed < floor * compared:
+        if not compared or result["crashes"] or result["timeouts"] or 100 * agreed < floor * compared:
             missed.append(f"{kind}: {agreed} of {compared}, floor {floor} %")
     if missed:
         sys.exit("below the floor: " + "; ".join(missed))

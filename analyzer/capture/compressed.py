@@ -33,6 +33,10 @@ def compression_of(magic: bytes) -> str:
     return ""
 
 
+LARGEST_WINDOW = 1 << 27
+"""Octets that a compressed stream may make us keep: what the tools of zstd and xz use at their highest usual levels."""
+
+
 class Decompressed:
     """The octets of a compressed stream."""
 
@@ -131,18 +135,18 @@ def _decompressor(compression: str) -> tuple[Any, tuple[type[Exception], ...]]:
     if compression == "xz":
         import lzma
 
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ), (lzma.LZMAError,)
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2 * LARGEST_WINDOW), (lzma.LZMAError,)
     import zstandard
 
-    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj(), (zstandard.ZstdError,)
+    return zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj(), (zstandard.ZstdError,)
 
 
 def _until_error(member: Any, octets: bytes) -> bytes:
     """What a gzip member gives before its damage."""
-    output = b""
+    outputs = []
     try:
         for i in range(len(octets)):
-            output += member.decompress(octets[i : i + 1])
+            outputs.append(member.decompress(octets[i : i + 1]))
     except zlib.error:
         pass
-    return output
+    return b"".join(outputs)

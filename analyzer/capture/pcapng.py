@@ -35,8 +35,8 @@ _OPTION_END, _OPTION_NAME, _OPTION_DESCRIPTION, _OPTION_TSRESOL, _OPTION_TSOFFSE
 # Columns of the table of interfaces.
 _LINKTYPE, _SNAPLEN, _LONGEST, _MULTIPLIER, _DIVISOR, _SHIFT, _OFFSET_NS, _COLUMNS = range(8)
 
-LATEST_NS = (1 << 63) - 1
-"""Times that do not fit 64 bits end here."""
+LATEST_NS = (1 << 62) - 1
+"""The latest time there is (2116), and its negative the earliest: so that differences of times fit 64 bits too."""
 
 _WALKED, _DESCRIPTION = 0, 1
 _LENGTH_IMPOSSIBLE, _LENGTHS_DIFFER, _BLOCK_TOO_SHORT, _NO_INTERFACE, _CAPLEN_IMPOSSIBLE = 2, 3, 4, 5, 6
@@ -315,9 +315,7 @@ def nanoseconds(high: int, low: int, multiplier: int, divisor: int, shift: int, 
         ns = LATEST_NS
     else:
         ns = (high << 32 | low) * multiplier
-    if offset_ns > LATEST_NS - ns:
-        return LATEST_NS
-    return ns + offset_ns
+    return min(min(ns, LATEST_NS) + offset_ns, LATEST_NS)
 
 
 @kernel

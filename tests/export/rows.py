@@ -181,7 +181,7 @@ def sent_record(end: Rows, tcp: bool) -> dict[str, Any]:
         "min_rtt_ns": None,
         "max_rtt_ns": None,
         "mean_rtt_ns": None,
-        "rtt_samples": 0,
+        "rtt_samples": None,
     }
 
 
