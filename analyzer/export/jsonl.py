@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import BinaryIO
 
 from analyzer.export.connections import connection_table
@@ -13,16 +16,33 @@ from analyzer.tables import Frames, Labels, Packets, Rows
 CONNECTION_ROWS = 1024
 PACKET_ROWS = 4096
 
+CONNECTION_HEAD = '"schema":1,"record":"connection"'
+WRITERS = 2
+"""Blocks of connections made at the same time."""
+
 
 def write_connections(out: BinaryIO, connections: Rows, endpoints: Rows, count: int) -> None:
     """Write a line for each of the first ``count`` connections.
 
     Args: ``connections`` CONNECTION[n], ``endpoints`` ENDPOINT[n, Side], both in the order of the first packets.
     """
-    text = JsonLines('"schema":1,"record":"connection"')
-    for first in range(0, count, CONNECTION_ROWS):
+
+    def lines(text: JsonLines, first: int) -> memoryview:
         rows = slice(first, min(first + CONNECTION_ROWS, count))
-        out.write(text.lines(connection_table(connections[rows], endpoints[rows], first)))
+        return text.lines(connection_table(connections[rows], endpoints[rows], first))
+
+    if count <= CONNECTION_ROWS:
+        out.write(lines(JsonLines(CONNECTION_HEAD), 0))
+        return
+    texts = cycle([JsonLines(CONNECTION_HEAD) for _ in range(WRITERS)])
+    with ThreadPoolExecutor(WRITERS) as pool:
+        under_way: deque[Future[memoryview]] = deque()
+        for first in range(0, count, CONNECTION_ROWS):
+            if len(under_way) == WRITERS:  # the next text's buffer must be written out before it is used again
+                out.write(under_way.popleft().result())
+            under_way.append(pool.submit(lines, next(texts), first))
+        while under_way:
+            out.write(under_way.popleft().result())
 
 
 def write_packets(out: BinaryIO, frames: Frames, packets: Packets, labels: Labels) -> None:
