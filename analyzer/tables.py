@@ -333,6 +333,7 @@ ENDPOINT = np.dtype(
         ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
         ("ahead_to", np.uint32),  # … and one after its end
         ("beyond_to", np.uint32),  # one after the end of what came farther ahead and is not remembered
+        ("nextseq", np.uint32),  # Wireshark's: snd_nxt, but for the octets of zero-window probes
         ("ackable_to", np.uint32),  # one after the highest sequence number up to which nothing that it sent is missing
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent

@@ -199,6 +199,7 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
     if not known & KNOWS_SND:  # what it sent was not captured; the peer tells how far it got
         end["snd_una"] = ack
         end["snd_nxt"] = ack
+        end["nextseq"] = ack
         end["iss"] = seq_add(ack, -1)
         end["known"] = known | KNOWS_SND
     if state == State.SYN_RECEIVED:

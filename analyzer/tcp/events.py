@@ -1,7 +1,7 @@
 """What is remarkable about a segment: Wireshark's sequence analysis (``tcp.analysis.*``), by its definitions.
 
-``fwd`` is the sender, ``rev`` the other endpoint; both as they were before the segment. Wireshark's words: nextseq is
-``fwd.snd_nxt``, lastack ``ack`` (the latest that a side sent). The tests come in Wireshark's order.
+``fwd`` is the sender, ``rev`` the other endpoint; both as they were before the segment. Wireshark's words: ``nextseq``;
+lastack is ``ack`` (the latest that a side sent). The tests come in Wireshark's order.
 
 Of fast retransmissions those that only SACK blocks tell are not seen as such yet.
 """
@@ -45,7 +45,7 @@ def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: 
     if known & KNOWS_ISS and flags & SYN and seq != wide(fwd["iss"]):
         return 1 << Event.REUSED_PORTS
     plain = not flags & (SYN | FIN | RST)
-    ahead = seq_diff(seq, wide(fwd["snd_nxt"]))
+    ahead = seq_diff(seq, wide(fwd["nextseq"]))
     last_was = LAST_WAS_SYN if flags & SYN else 0
     events = 0
     if plain and known & KNOWS_SND and payload_len == 1 and ahead == 0 and has_closed_window(rev):
@@ -140,6 +140,6 @@ def retransmission_kind(connection: Rows, fwd: Rows, rev: Rows, packets: Packets
         rtt_ns = USUAL_RTT_NS
     segment_end = seq_add(segment_end, 1 if wide(packets.flags[i]) & (SYN | FIN) else 0)
     seen_before = rev_known & KNOWS_RCV and seq_diff(segment_end, wide(rev["rcv_nxt"])) <= 0
-    if not seen_before and ts_ns - wide(fwd["snd_nxt_ns"]) < rtt_ns and segment_end != wide(fwd["snd_nxt"]):
+    if not seen_before and ts_ns - wide(fwd["snd_nxt_ns"]) < rtt_ns and segment_end != wide(fwd["nextseq"]):
         return Event.OUT_OF_ORDER
     return Event.RETRANSMISSION

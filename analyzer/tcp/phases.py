@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, RST, RST_SEEN, SENT_FIN, SYN, Packets, Phase, Rows
-from analyzer.tcp.seq import seq_diff
+from analyzer.tables import ACK, FIN, KNOWS_SND, RST, RST_SEEN, SENT_FIN, SYN, Packets, Phase, Rows
+from analyzer.tcp.seq import seq_add, seq_diff
 from analyzer.tcp.states import State
 
 
@@ -34,7 +34,8 @@ def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
         return Phase.DATA
     if payload_len:
         if not wide(fwd["known"]) & SENT_FIN:
-            if seq_diff(wide(packets.seq[i]) + payload_len, wide(fwd["snd_nxt"])) > 0:
+            segment_end = seq_add(wide(packets.seq[i]), payload_len)
+            if not wide(fwd["known"]) & KNOWS_SND or seq_diff(segment_end, wide(fwd["snd_nxt"])) > 0:
                 connection["late_data"] = wide(connection["late_data"]) | 1 << side
             return Phase.DATA
         return Phase.TEARDOWN

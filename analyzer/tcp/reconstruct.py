@@ -224,12 +224,10 @@ def segment(
     if flags & SYN and wide(fwd["syn_packet"]) == 0:
         fwd["syn_packet"] = number
 
-    snd_nxt = wide(fwd["snd_nxt"])
     sends(fwd, rev, packets, i, ts_ns, transitions)
-    if events & 1 << Event.ZERO_WINDOW_PROBE:
-        fwd["snd_nxt"] = snd_nxt  # its octet counts when the window opens
-    elif not wide(fwd["known"]) & KNOWS_ACKABLE or wide(packets.seq[i]) == wide(fwd["ackable_to"]):
-        if not flags & RST:
+    if not events & 1 << Event.ZERO_WINDOW_PROBE and not flags & RST:
+        fwd["nextseq"] = fwd["snd_nxt"]
+        if not wide(fwd["known"]) & KNOWS_ACKABLE or wide(packets.seq[i]) == wide(fwd["ackable_to"]):
             fwd["ackable_to"] = fwd["snd_nxt"]
             fwd["known"] = wide(fwd["known"]) | KNOWS_ACKABLE
     receives(rev, fwd, packets, i, ts_ns, transitions)

@@ -431,7 +431,8 @@ def phase_of(connection: Connection, side: int, segment: Sent) -> str:
         return "TEARDOWN" if connection.reset and over else "DATA"
     if payload:
         if sender.fin is None:
-            connection.late.add(side)
+            if sender.snd_nxt is None or after(beyond(segment.seq, segment.payload_len), sender.snd_nxt):
+                connection.late.add(side)
             return "DATA"
         return "TEARDOWN"
     if 1 - side in connection.late:  # the ACK of what came after a FIN

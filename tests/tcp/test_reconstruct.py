@@ -65,8 +65,8 @@ def test_any_split_into_batches_gives_the_same_answer(segments: list[Segment], c
 
 
 RAW_NUMBERS = (
-    "iss", "snd_una", "snd_nxt", "rcv_nxt", "ahead_from", "ahead_to", "beyond_to", "ackable_to", "fin_seq", "ack",
-    "history_syn", "history_fin",
+    "iss", "snd_una", "snd_nxt", "rcv_nxt", "ahead_from", "ahead_to", "beyond_to", "ackable_to", "nextseq", "fin_seq",
+    "ack", "history_syn", "history_fin",
     "history_rst",
 )  # fmt: skip
 """Columns of an endpoint that hold sequence numbers as they were sent."""
