@@ -10,7 +10,7 @@ to do, because a compile costs seconds and importing the compiler costs more tha
 
 Rules for kernels (tests/test_layout.py and the interpreted test run keep them):
 
-- A kernel calls other kernels by their imported name (``from analyzer.tcp.seq import seq_diff``), never through a module.
+- A kernel calls other kernels by their imported name (``from analyzer.tcp.seq import seq_diff``), not through a module.
 - Tables are arguments; a kernel reads no module-level array. Module-level ints and ``IntEnum`` members are constants.
 - Every integer loaded from an array or a record goes through ``wide``: a Python int when interpreted, an int64 when
   compiled. NumPy's own scalars promote differently in the two.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import typing
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -10,9 +11,9 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from analyzer.capture.source import Capture, open_capture
+from analyzer.capture.source import open_capture
 from analyzer.decode.packets import decode
-from analyzer.errors import CaptureOpenError
+from analyzer.errors import CaptureFormatError, CaptureOpenError
 from analyzer.tables import I64, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
 from analyzer.tcp.reconstruct import Reconstruction
 
@@ -22,16 +23,44 @@ BATCH_PACKETS = 16_384
 """Packets of a batch: its columns stay in the processor's cache from one kernel to the next."""
 
 
+@typing.runtime_checkable
+class OpenCapture(typing.Protocol):
+    """What a capture is to those who take its packets: ``source.Capture`` and ``live.LiveCapture`` are such."""
+
+    path: str
+    packets: int
+    damage: CaptureFormatError | None
+
+    @property
+    def size(self) -> int | None:
+        """Octets that there are to read, None where nobody knows."""
+
+    @property
+    def position(self) -> int:
+        """Octets of them that were read."""
+
+    def __iter__(self) -> Iterator[Frames]: ...
+
+    def close(self) -> None:
+        """Take no more packets."""
+
+
 class Run:
     """One pass over a capture, batch by batch; each batch is valid until the next is asked for.
+
+    The capture is opened from a source, or is open already; then the filter is its own, and ``take`` may be given its
+    frames one batch after the other.
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
     ``strays`` counts those that belong to no connection, by Protocol.
     """
 
-    def __init__(self, source: Source, filter_expression: str = "") -> None:
-        self.capture: Capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
+    def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
+        if isinstance(source, OpenCapture):
+            self.capture: OpenCapture = source
+        else:
+            self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
         self._reconstruction = Reconstruction()
         self.packets = 0
         self.first_ns = 0
@@ -62,12 +91,24 @@ class Run:
         self.capture.close()
 
     def __iter__(self) -> Iterator[Batch]:
-        for frames in self.capture:
-            packets = decode(frames)
-            yield Batch(frames, packets, self._reconstruct(frames, packets))
+        return map(self.take, self.capture)
+
+    def take(self, frames: Frames) -> Batch:
+        """Take one batch of the capture."""
+        packets = decode(frames)
+        return Batch(frames, packets, self._reconstruct(frames, packets))
 
     def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
-        """Take the whole capture for its connections alone: the next batch is read and decoded meanwhile."""
+        """Take the whole capture for its connections alone: the next batch is read and decoded meanwhile.
+
+        What a pipe brings is not awaited in another thread, which could not be interrupted. ``on_batch`` must not look
+        at octets: those of the batch may be gone.
+        """
+        if self.capture.size is None:
+            for _ in self:
+                if on_batch:
+                    on_batch(self)
+            return
         decoded = ((frames, decode(frames)) for frames in self.capture)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, decoded, None)
@@ -107,19 +148,38 @@ def lives(
     Of a connection with more than ``most_packets`` the first and the last halves of that number are kept. Raises
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
-    wanted = np.array(sorted(rows), np.int64)
-    parts: dict[int, _Parts] = {int(row): _Parts(most_packets) for row in wanted}
+    kept = Lives(rows, most_packets)
     with Run(source, filter_expression) as run:
         for batch in run:
-            hits = np.flatnonzero(np.isin(batch.labels.connection, wanted))
-            owners = batch.labels.connection[hits]
-            for row in np.unique(owners):
-                parts[int(row)].add(batch, hits[owners == row])
+            kept.add(batch)
             if on_batch:
                 on_batch(run)
-    if any(part.is_empty() for part in parts.values()):
+    found = kept.found()
+    if len(found) < len(rows):
         raise CaptureOpenError(f"{run.capture.path}: it was changed while it was read; run again")
-    return {row: part.life() for row, part in parts.items()}
+    return found
+
+
+class Lives:
+    """Collects the packets of the connections ``rows`` from the batches of a run.
+
+    Of a connection with more than ``most_packets`` the first and the last halves of that number are kept.
+    """
+
+    def __init__(self, rows: Collection[int], most_packets: int) -> None:
+        self._wanted = np.array(sorted(rows), np.int64)
+        self._parts = {int(row): _Parts(most_packets) for row in self._wanted}
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch."""
+        hits = np.flatnonzero(np.isin(batch.labels.connection, self._wanted))
+        owners = batch.labels.connection[hits]
+        for row in np.unique(owners):
+            self._parts[int(row)].add(batch, hits[owners == row])
+
+    def found(self) -> dict[int, Life]:
+        """The lives by row, without those that no packet came of."""
+        return {row: part.life() for row, part in self._parts.items() if not part.is_empty()}
 
 
 class _Parts:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analyzer import pipeline
+from analyzer.capture.source import open_capture
 from analyzer.errors import CaptureOpenError
 from analyzer.pipeline import Run, lives, survey
 from analyzer.tables import Protocol
@@ -93,3 +94,14 @@ def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:
     capture.write_bytes(SELECT.read_bytes()[:700])
     with pytest.raises(CaptureOpenError, match="changed while it was read"):
         lives(capture, "", [last])
+
+
+def test_a_capture_that_is_open_already() -> None:
+    """Its frames may also be given one batch after the other."""
+    whole = survey(SELECT)
+    with open_capture(SELECT, batch_packets=3) as capture, Run(capture) as run:
+        for frames in capture:
+            run.take(frames)
+    assert run.capture is capture
+    assert (run.count, run.packets) == (whole.count, whole.packets)
+    assert np.array_equal(run.connections[: run.count], whole.connections[: whole.count])

@@ -33,7 +33,7 @@ Examples:
     help="A record for each connection, or for each packet.",
 )  # fmt: skip
 @click.option(
-    "--format", "format_name", type=click.Choice(["jsonl", "csv", "parquet", "zeek"]), default="jsonl",
+    "--format", "format_name", type=click.Choice(["jsonl"]), default="jsonl",
     show_default=True, help="jsonl is JSON Lines: an object a line.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="PATH", help="Write to a file instead of standard output.")
@@ -45,8 +45,6 @@ def command(
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
     """
-    if format_name != "jsonl":
-        raise UsageError(f"--format {format_name} is not there yet; use --format jsonl")
     with Run(file, " ".join(filter_words)) as run:
         try:
             with _destination(output, file) as out, ReadingProgress("exporting") as progress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -18,13 +19,16 @@ from analyzer.render.untrusted import visible
 
 COMMANDS = {
     "read": "Show the connections of a capture, and each packet with both ends' states.",
+    "live": "The same while packets arrive, from an interface.",
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
     "export": "Write records of connections or packets for machines.",
+    "interfaces": "Show where live can listen, and what it lacks to do so.",
 }
 
 _EXAMPLES = """\b
 Examples:
   tcpflow-view read capture.pcap
+  tcpflow-view live -i lo port 1235
   tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump -n -X capture.pcap
   tcpflow-view export capture.pcap --records connections --format jsonl
@@ -50,10 +54,10 @@ class LazyGroup(click.Group):
             return result
         except BrokenPipeError:
             # Whoever reads has seen enough; nothing must try again to flush what is left.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             return None
         except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             raise UsageError(f"{error.filename or 'standard output: cannot write'}: {error.strerror}") from None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -67,8 +71,16 @@ def tcpflow_view() -> None:
     """See the life of every TCP connection in a capture: handshake, data, teardown, both ends' states, why it ended."""
 
 
+def _discard_output() -> None:
+    """Let nothing try again to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status. No traceback ever reaches a user."""
+    if sys.stdout is None:  # it was closed before we were started
+        click.echo("tcpflow-view: standard output is closed", err=True)
+        sys.exit(2)
     try:
         status = tcpflow_view.main(arguments, prog_name="tcpflow-view", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -86,5 +98,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 130
     except MemoryError:
         click.echo("tcpflow-view: not enough memory for this capture", err=True)
+        status = 2
+    except OSError as error:  # of --help and --version; the commands' own are told where they come
+        with suppress(OSError, ValueError):
+            click.echo(f"tcpflow-view: standard output: cannot write: {error.strerror}", err=True)
+        _discard_output()
+        status = 2
+    except Exception as error:
+        if os.environ.get("TCPFLOW_VIEW_TRACEBACK"):
+            raise
+        about = f"{type(error).__name__}: {error}"
+        click.echo(f"tcpflow-view: internal error: {visible(about)} (TCPFLOW_VIEW_TRACEBACK=1 shows where)", err=True)
         status = 2
     sys.exit(status)

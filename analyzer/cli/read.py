@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,21 +15,17 @@ import click
 
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
+from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
 from analyzer.errors import UsageError
-from analyzer.explain.quality import Quality, count_kinds, most_frequent
-from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run, lives, survey
-from analyzer.render.ladder import Story, ladder
-from analyzer.render.quality import quality
 from analyzer.render.screen import screen_of
-from analyzer.render.table import table
 from analyzer.render.untrusted import visible
-from analyzer.render.words import ENDINGS
-
-FEW_CONNECTIONS = 5
-"""Up to so many connections are all told without being asked for."""
+from analyzer.tables import Life
 
 _INVITATION = " -c N shows the life of connection N, -c 1,4-7 of several."
+
+LONGEST_PART = 40
+"""Characters of a number, or of a range of numbers, after -c."""
 
 _EXAMPLES = """\b
 Examples:
@@ -66,12 +64,8 @@ def command(
             run = survey(source, expression, on_batch=progress.tick)
         rows = range(run.count) if chosen is None else rows_of(chosen, run.count)
         told = rows if chosen is not None or run.count <= FEW_CONNECTIONS else ()
-        stories = _stories(run, source, expression, told, whole)
-        screen.write(quality(_quality(run), file, screen))
-        if run.count:
-            screen.write(["", *table(run.connections, run.endpoints, rows, screen, whole=whole), ""])
-        for story in stories:
-            screen.write(ladder(story, screen, whole=whole))
+        found = _lives(run, source, expression, told, whole)
+        write_summary(run, quality_of(run), file, rows, found, screen, whole=whole)
         if rows and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
@@ -82,7 +76,7 @@ def rows_of(chosen: str, count: int) -> list[int]:
     rows: set[int] = set()
     for part in chosen.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > LONGEST_PART:
             raise UsageError(f"-c {visible(chosen)}: give numbers of the table, as in -c 3 or -c 1,4-7")
         numbers = range(int(first), int(last if dash else first) + 1)
         if not numbers or numbers[0] < 1:
@@ -101,42 +95,46 @@ def _there_are(count: int) -> str:
 
 @contextmanager
 def _rereadable(file: str) -> Iterator[str | BinaryIO]:
-    """What can be read twice: the file's name, or a copy of what standard input brings."""
-    if file != "-" or sys.stdin is None or sys.stdin.isatty():
+    """What can be read twice: the file's name, or a copy of what standard input or another pipe brings."""
+    is_input = file == "-" and sys.stdin is not None and not sys.stdin.isatty()
+    if not is_input and not _is_pipe(file):
         yield file
         return
     with tempfile.TemporaryFile() as copy:
         try:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
+            if is_input:
+                _copy_to_its_end(sys.stdin.buffer, copy)
+            else:
+                with open(file, "rb") as pipe:
+                    _copy_to_its_end(pipe, copy)
         except OSError as error:
-            raise UsageError(f"cannot keep a copy of standard input: {error.strerror}") from None
+            raise UsageError(f"{visible(file)}: cannot keep a copy of what it brings: {error.strerror}") from None
         yield copy
 
 
-def _quality(run: Run) -> Quality:
-    tcp, udp = count_kinds(run.connections[: run.count])
-    damage = run.capture.damage
-    return Quality(
-        packets=run.packets, all_packets=run.capture.packets, first_ns=run.first_ns, last_ns=run.last_ns, tcp=tcp,
-        udp=udp, strays=most_frequent(run.strays), damaged_at=damage.offset if damage else -1,
-        damage=damage.expected if damage else "",
-    )  # fmt: skip
+def _is_pipe(file: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(file).st_mode)
+    except OSError:
+        return False
 
 
-def _stories(run: Run, source: str | BinaryIO, expression: str, rows: Sequence[int], whole: bool) -> list[Story]:
-    """The connections ``rows`` with their packets, which takes a second pass."""
+def _copy_to_its_end(source: BinaryIO, copy: BinaryIO) -> None:
+    """Copy what comes. Ctrl-C ends the program that writes too, and what it still wrote is wanted; a second ends us."""
+    try:
+        shutil.copyfileobj(source, copy)
+    except KeyboardInterrupt:
+        shutil.copyfileobj(source, copy)
+
+
+def _lives(run: Run, source: str | BinaryIO, expression: str, rows: Sequence[int], whole: bool) -> dict[int, Life]:
+    """The packets of the connections ``rows``, which takes a second pass."""
     if not rows:
-        return []
+        return {}
     _rewind(source)
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress("following") as progress:
-        found = lives(source, expression, rows, on_batch=progress.tick, **bound)
-    stories = []
-    for row in rows:
-        connection, endpoints = run.connections[row], run.endpoints[row]
-        cause = Cause(cause_of(connection, *endpoints))
-        stories.append(Story(row + 1, connection, endpoints, found[row], ENDINGS[cause], why(connection, *endpoints)))
-    return stories
+        return lives(source, expression, rows, on_batch=progress.tick, **bound)
 
 
 def _rewind(source: str | BinaryIO) -> None:

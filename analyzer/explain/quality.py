@@ -29,6 +29,8 @@ class Quality(NamedTuple):
     """Offset of the first octet that could not be used; -1 when the capture is whole."""
     damage: str
     """What was wrong there."""
+    lost: int = 0
+    """Packets that passed the filter of a live capture and were lost, for there was no room for them."""
 
 
 def count_kinds(connections: Rows) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def quality(found: Quality, path: str, screen: Screen) -> Iterator[str]:
         facts.append(counted(found.udp, "UDP conversation"))
     if found.strays:
         facts.append("besides " + ", ".join(_stray(protocol, number) for protocol, number in found.strays.items()))
-    if found.damaged_at < 0:
+    if found.damaged_at < 0 and not found.lost:
         facts.append("complete")
     line = screen.paint(fit(name, screen.width), "bold")
     used = min(cells(name), screen.width)
@@ -38,6 +38,9 @@ def quality(found: Quality, path: str, screen: Screen) -> Iterator[str]:
         else:
             line, used = f"{line} · {fact}", used + 3 + len(fact)
     yield line
+    if found.lost:
+        where = f"{count(found.lost)} lost: some of what looks lost or unanswered below may only be missing here"
+        yield screen.paint(f"{TROUBLE_GLYPH} {fit(where, screen.width - 2)}", LOUD)
     if found.damaged_at >= 0:
         where = f"damaged at byte {count(found.damaged_at)}: {found.damage}"
         yield screen.paint(f"{TROUBLE_GLYPH} {fit(visible(where), screen.width - 2)}", LOUD)

@@ -61,7 +61,13 @@ _COMPROMISES = (
 addresses may get (0: they stay whole; IPv4 has 21 columns at most)."""
 
 
-def table(connections: Rows, endpoints: Rows, rows: Sequence[int], screen: Screen, *, whole: bool) -> Iterator[str]:
+ADVICE = "-c {first}-{last} shows the next, --all every one, a filter fewer"
+"""How to see the rows that are left out."""
+
+
+def table(
+    connections: Rows, endpoints: Rows, rows: Sequence[int], screen: Screen, *, whole: bool, advice: str = ADVICE
+) -> Iterator[str]:
     """The lines of the table for the connections ``rows``. ``whole``: however many there are."""
     limit = len(rows) if whole or not screen.terminal else MOST_ROWS
     cells = (_row(connections[row], endpoints[row], row + 1) for row in rows[:limit])
@@ -72,7 +78,7 @@ def table(connections: Rows, endpoints: Rows, rows: Sequence[int], screen: Scree
         yield layout.line(row)
     if limit < len(rows):
         first, last = rows[limit] + 1, rows[min(2 * limit, len(rows)) - 1] + 1
-        more = f"… {count(len(rows) - limit)} more: -c {first}-{last} shows the next, --all every one, a filter fewer"
+        more = f"… {count(len(rows) - limit)} more: {advice.format(first=first, last=last)}"
         yield screen.paint(f" {more}", QUIET)
 
 

@@ -76,13 +76,6 @@ def test_cut_capture_on_standard_input() -> None:
     assert result.stderr.startswith("tcpflow-view: warning: -: ")
 
 
-@pytest.mark.parametrize("name", ["csv", "parquet", "zeek"])
-def test_formats_to_come(name: str) -> None:
-    result = export(CAPTURE, "--format", name)
-    assert isinstance(result.exception, UsageError)
-    assert "--format jsonl" in str(result.exception)
-
-
 def test_the_capture_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "capture.pcap"
     path.write_bytes(Path(CAPTURE).read_bytes())

@@ -75,3 +75,9 @@ def test_a_name_cannot_speak_to_the_terminal() -> None:
 def test_narrow_screens_get_more_lines() -> None:
     for line in lines(run(2, 3), strays={Protocol.ARP: 7}, width=60):
         assert len(line) <= 60
+
+
+def test_lost_packets_are_loud() -> None:
+    first, second = lines(run()._replace(lost=1_494))
+    assert first == "a.pcap · 10 packets · 6.8 ms · 1 TCP connection"
+    assert second.startswith("✗ 1,494 lost: ")

@@ -25,8 +25,8 @@ A = TypeVar("A", bound=npt.NDArray[Any])
 FIRST_ROOM = 1 << 16
 FIRST_CONVERSATIONS = 1 << 10
 FIRST_NAMES = 1 << 8
-COLD_PACKETS = 200_000
-"""So many packets are worth the compile of plain.py, which takes half a minute."""
+COLD_PACKETS = 100_000
+"""So many packets are worth the compile of plain.py, which takes a quarter of a minute."""
 RARE_PACKETS = 50_000
 """So many packets that plain.py does not print are worth the compile of every.py."""
 QUARTER_NS = 900 * 1_000_000_000

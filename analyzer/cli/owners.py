@@ -1,0 +1,75 @@
+"""Learning who owns the ends of connections while a capture goes on, beside it and at a bounded cost."""
+
+from __future__ import annotations
+
+import math
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from analyzer.capture.live import interfaces
+from analyzer.explain.processes import Programs, ends_of
+from analyzer.render.untrusted import visible
+from analyzer.tables import Protocol, Rows
+
+_PAUSE_S, _PAUSE_SHARE = 0.2, 20
+"""Between two looks: so long, or so many times of what a look takes."""
+
+
+class Owners:
+    """Looks at this machine's sockets in a thread of its own while it is entered; ``tick`` is to be called often."""
+
+    patience_s = _PAUSE_S
+
+    def __init__(self) -> None:
+        addresses = [address for one in interfaces() for address in one.addresses]
+        self._programs = Programs(addresses)
+        self._thread = ThreadPoolExecutor(1, "owners")
+        self._looking: Future[None] | None = None
+        self._took_s = 0.0
+        self._ended = -math.inf
+
+    def __enter__(self) -> Self:
+        self.tick()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        if kind is None:
+            self._look()  # what came since the last look may still be there
+
+    def tick(self) -> None:
+        """Look again if it is time."""
+        if self._looking is not None:
+            if not self._looking.done():
+                return
+            self._looking.result()
+            self._looking = None
+        if time.monotonic() - self._ended >= max(_PAUSE_S, _PAUSE_SHARE * self._took_s):
+            self._looking = self._thread.submit(self._look)
+
+    def of(self, connection: Rows) -> tuple[str, str]:
+        """The programs behind client and server of a CONNECTION row; empty where they are not known."""
+        if connection["protocol"] != Protocol.TCP:
+            return "", ""
+        client, server = ends_of(connection)
+        return self._programs.of(client, server), self._programs.of(server, client)
+
+    def is_here(self, address: bytes) -> bool:
+        """Whether an address is this machine's."""
+        return self._programs.is_here(address)
+
+    def sentence(self, connection: Rows) -> str:
+        """Who was behind a connection, in a sentence; empty when nothing is known."""
+        known = zip(("client", "server"), self.of(connection), strict=True)
+        parts = [f"{side} was {visible(owner)}" for side, owner in known if owner]
+        return f"The {', the '.join(parts)}." if parts else ""
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        self._programs.look()
+        self._ended = time.monotonic()
+        self._took_s = self._ended - began

@@ -1,0 +1,193 @@
+"""What ``live`` shows while packets arrive: every packet in a line, or a terminal's screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from analyzer.cli.keyboard import Keyboard
+from analyzer.cli.owners import Owners
+from analyzer.pipeline import Run
+from analyzer.render.live import Heading, LiveTable
+from analyzer.render.pinned import Pinned
+from analyzer.render.quantities import count
+from analyzer.render.screen import NARROWEST, screen_of
+from analyzer.render.tcpdump.printer import TcpdumpPrinter
+from analyzer.render.timeline import Timeline
+from analyzer.render.watched import Watched
+from analyzer.render.words import QUIET
+from analyzer.tables import FIN, I64, RST, SYN, Batch, Frames, Labels, Packets
+
+_FRAME_S = 0.1
+"""The screen is drawn at most so often."""
+
+_IDLE_FRAME_S = 1.0
+"""And at least so often, for its clock."""
+
+
+class Shown(Protocol):
+    """A context manager that is given every batch."""
+
+    @property
+    def patience_s(self) -> float:
+        """``tick`` wants to be called again in so many seconds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def add(self, batch: Batch) -> None:
+        """Show a batch; it is not needed afterwards."""
+
+    def tick(self, run: Run, lost: int) -> None:
+        """Draw what there is to draw."""
+
+    def wants_end(self) -> bool:
+        """Whether somebody asked for the end."""
+
+
+class Lines:
+    """A line a packet, written at once: for pipes and logs."""
+
+    patience_s = 1.0
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def add(self, batch: Batch) -> None:
+        """Write the lines of a batch."""
+        sys.stdout.write(self._timeline.render(batch))
+        sys.stdout.flush()
+
+    def tick(self, run: Run, lost: int) -> None:
+        """There is nothing to draw."""
+
+    def wants_end(self) -> bool:
+        """Nobody can ask."""
+        return False
+
+
+class Terminal:
+    """Lines that scroll above a table of what lives. What cannot be read at this speed is skipped and counted."""
+
+    patience_s = _FRAME_S
+
+    def __init__(self, printer: TcpdumpPrinter, color: str, expression: str, saved_to: str, owners: Owners) -> None:
+        self._printer, self._color, self._expression, self._saved_to = printer, color, expression, saved_to
+        self._watched = Watched()
+        self._table = LiveTable(self._watched, owners.of)
+        self._pinned = Pinned()
+        self._keyboard = Keyboard()
+        self._began = time.monotonic()
+        self._drawn = 0.0
+        self._scrolled: list[str] = []
+        self._skipped = 0
+        self._size = os.terminal_size((0, 0))
+        self._measure()
+        self._room = self._size.lines
+
+    def _measure(self) -> None:
+        """Take the terminal's size; a new one needs a new layout."""
+        size = _size()
+        if size != self._size:
+            self._size = size
+            self._screen = screen_of(self._color)._replace(width=max(size.columns, NARROWEST))
+            self._timeline = Timeline(self._screen, self._printer)
+
+    def __enter__(self) -> Self:
+        self._keyboard.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._keyboard.__exit__(kind, error, traceback)
+        self._measure()
+        with suppress(OSError):
+            self._write([])
+
+    def add(self, batch: Batch) -> None:
+        """Make the lines of a batch, as many as the next frame has room for."""
+        self._measure()
+        self._watched.note(batch)
+        packets = len(batch.labels.connection)
+        if packets > self._room:
+            chosen = most_telling(batch, self._room)
+            self._skipped += packets - len(chosen)
+            batch = _part(batch, chosen)
+        if self._room:
+            self._room -= len(batch.labels.connection)
+            self._scrolled.append(self._timeline.render(batch))
+
+    def tick(self, run: Run, lost: int) -> None:
+        """Draw a frame if it is time."""
+        now = time.monotonic()
+        is_changed = bool(self._scrolled) or self._skipped > 0
+        if now - self._drawn < (_FRAME_S if is_changed else _IDLE_FRAME_S):
+            return
+        self._measure()
+        heading = Heading(
+            run.capture.path, self._expression, int((now - self._began) * 1e9), run.packets, lost, self._saved_to
+        )
+        rows = run.connections[: run.count], run.endpoints[: run.count]
+        self._write(self._table.lines(heading, *rows, time.time_ns(), self._screen, max(self._size.lines // 2, 1)))
+        self._room = self._size.lines
+        self._drawn = now
+
+    def wants_end(self) -> bool:
+        """Whether q was pressed."""
+        return "q" in self._keyboard.pressed().lower()
+
+    def _write(self, lines: list[str]) -> None:
+        """Write what scrolls, and these lines below it."""
+        if self._skipped:
+            text = f" … {count(self._skipped)} packets not shown"
+            self._scrolled.append(self._screen.paint(text, QUIET) + "\n")
+        encode = self._screen.encode
+        scrolled = encode("".join(self._scrolled))
+        self._scrolled, self._skipped = [], 0
+        sys.stdout.write(self._pinned.frame(scrolled, [encode(line) for line in lines], self._size.columns))
+        sys.stdout.flush()
+
+
+def most_telling(batch: Batch, room: int) -> I64:
+    """So many packets of a batch, in order: those that open, close or are in trouble, and the latest of the others."""
+    is_news = (batch.packets.flags & (SYN | FIN | RST) != 0) | (batch.labels.events != 0)
+    order = np.argsort(is_news, kind="stable")
+    chosen: I64 = np.sort(order[len(order) - room :])
+    return chosen
+
+
+def _part(batch: Batch, at: I64) -> Batch:
+    """Some packets of a batch."""
+    return Batch(
+        Frames._make([batch.frames.data, *(column[at] for column in batch.frames[1:])]),
+        Packets._make(column[at] for column in batch.packets),
+        Labels._make(column[at] for column in batch.labels),
+    )
+
+
+def _size() -> os.terminal_size:
+    """The terminal's own columns and lines, whatever the environment says of another time."""
+    with suppress(OSError):
+        size = os.get_terminal_size(sys.stdout.fileno())
+        if size.columns and size.lines:
+            return size
+    return shutil.get_terminal_size((80, 24))

@@ -1,0 +1,51 @@
+"""What ``read`` and ``live`` print of a finished run: how good the capture is, the connections, lives of some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from analyzer.explain.quality import Quality, count_kinds, most_frequent
+from analyzer.explain.why import Cause, cause_of, why
+from analyzer.pipeline import Run
+from analyzer.render.ladder import Story, ladder
+from analyzer.render.quality import quality
+from analyzer.render.screen import Screen
+from analyzer.render.table import ADVICE, table
+from analyzer.render.words import ENDINGS
+from analyzer.tables import Life, Rows
+
+FEW_CONNECTIONS = 5
+"""Up to so many connections are all told without being asked for."""
+
+
+def quality_of(run: Run) -> Quality:
+    """A finished run in figures."""
+    tcp, udp = count_kinds(run.connections[: run.count])
+    damage = run.capture.damage
+    return Quality(
+        packets=run.packets, all_packets=run.capture.packets, first_ns=run.first_ns, last_ns=run.last_ns, tcp=tcp,
+        udp=udp, strays=most_frequent(run.strays), damaged_at=damage.offset if damage else -1,
+        damage=damage.expected if damage else "",
+    )  # fmt: skip
+
+
+def write_summary(
+    run: Run, found: Quality, path: str, rows: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
+    whole: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
+) -> None:  # fmt: skip
+    """Write it to standard output: the table has the connections ``rows``, and told are those with a life.
+
+    ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row.
+    """
+    screen.write(quality(found, path, screen))
+    if run.count:
+        screen.write(["", *table(run.connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
+    for row, life in lives.items():
+        screen.write(ladder(_story(run, row, life, remark), screen, whole=whole))
+
+
+def _story(run: Run, row: int, life: Life, remark: Callable[[Rows], str]) -> Story:
+    connection, endpoints = run.connections[row], run.endpoints[row]
+    cause = Cause(cause_of(connection, *endpoints))
+    text = f"{why(connection, *endpoints)} {remark(connection)}".strip()
+    return Story(row + 1, connection, endpoints, life, ENDINGS[cause], text)
