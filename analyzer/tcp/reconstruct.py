@@ -52,8 +52,10 @@ from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
 
-# Rows to start with; tables double when full
-FIRST_ROWS = 256
+# Rows to start with; tables double when full. They are zero pages that take no memory before they are written, so that
+# most captures never copy their tables.
+FIRST_ROWS = 1 << 19
+FIRST_SLOTS = 1 << 10
 
 # FIRST_SEGMENT's cells, in a form that a kernel reads
 BEFORE_SYN_SENDER, BEFORE_SYN_RECEIVER = FIRST_SEGMENT["SYN"]
@@ -72,7 +74,7 @@ class Reconstruction:
         self.connections: Rows = np.zeros(FIRST_ROWS, CONNECTION)
         self.endpoints: Rows = np.zeros((FIRST_ROWS, 2), ENDPOINT)
         self.count = 0
-        self._slots: I64 = np.zeros(4 * FIRST_ROWS, np.int64)
+        self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
         self._transitions: U8 = transition_table()
         self._counts: I64 = np.zeros(2, np.int64)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from analyzer.jit import fastest
 from analyzer.tables import ACK, Frames, Labels, Packets, Protocol, Rows
-from analyzer.tcp.reconstruct import FIRST_ROWS, Reconstruction, reconstruct_batch
+from analyzer.tcp import reconstruct
+from analyzer.tcp.reconstruct import Reconstruction, reconstruct_batch
 from tests.script import HOSTS, Hosts, Segment, columns, frames, packets, parse, play
 from tests.tcp.conversations import conversations, garbage
 
@@ -156,8 +157,14 @@ def test_compiled_and_interpreted_agree(monkeypatch: pytest.MonkeyPatch) -> None
 # ---------------------------------------------------------------- tables that grow
 
 
+@pytest.fixture
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconstruct, "FIRST_ROWS", 256)
+
+
+@pytest.mark.usefixtures("small_tables")
 def test_tables_grow_with_their_connections() -> None:
-    count = 3 * FIRST_ROWS
+    count = 3 * 256
     hosts: Hosts = {"S": ("10.0.0.2", 80)}
     segments: list[Segment] = []
     for k in range(count):
@@ -171,6 +178,7 @@ def test_tables_grow_with_their_connections() -> None:
     assert len(made.connections) >= count
 
 
+@pytest.mark.usefixtures("small_tables")
 def test_tables_grow_with_connections_that_use_ports_again() -> None:
     """Rows and slots fill at different times: an incarnation takes a row, but no slot."""
     hosts: Hosts = {"S": ("10.0.0.2", 80)} | {f"C{k}": (f"10.1.{k >> 8}.{k & 255}", 40000) for k in range(600)}
