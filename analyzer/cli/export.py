@@ -33,14 +33,12 @@ Examples:
     help="A record for each connection, or for each packet.",
 )  # fmt: skip
 @click.option(
-    "--format", "format_name", type=click.Choice(["jsonl"]), default="jsonl",
+    "--format", expose_value=False, type=click.Choice(["jsonl"]), default="jsonl",
     show_default=True, help="jsonl is JSON Lines: an object a line.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="PATH", help="Write to a file instead of standard output.")
 @click.pass_context
-def command(
-    context: click.Context, file: str, filter_words: tuple[str, ...], records: str, format_name: str, output: str | None
-) -> None:
+def command(context: click.Context, file: str, filter_words: tuple[str, ...], records: str, output: str | None) -> None:
     """Write records of a capture's connections or packets.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.

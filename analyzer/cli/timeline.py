@@ -10,7 +10,7 @@ import click
 from analyzer.capture.source import open_capture
 from analyzer.cli.ending import end
 from analyzer.errors import UsageError
-from analyzer.pipeline import Run
+from analyzer.pipeline import BATCH_PACKETS, Run
 from analyzer.render.screen import screen_of
 from analyzer.render.tcpdump.names import Names
 from analyzer.render.tcpdump.options import TcpdumpOptions
@@ -26,7 +26,6 @@ Examples:
   tcpflow-view timeline --tcpdump --hosts hosts --services services capture.pcap
 """
 
-BATCH_PACKETS = 16_384
 MOST_TIME_FLAGS = 5
 
 
