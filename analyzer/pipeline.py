@@ -124,7 +124,7 @@ class Run:
         self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
         self.packets += len(frames.start)
         labels = self._reconstruction.feed(frames, packets)
-        self.strays += np.bincount(packets.protocol[labels.connection < 0], minlength=len(Protocol))
+        self.strays += np.bincount(packets.protocol[labels.connection == 0], minlength=len(Protocol))
         return labels
 
 
@@ -138,48 +138,48 @@ def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[R
 def lives(
     source: Source,
     filter_expression: str,
-    rows: Collection[int],
+    numbers: Collection[int],
     *,
     most_packets: int = 20_000,
     on_batch: Callable[[Run], None] | None = None,
 ) -> dict[int, Life]:
-    """Take a capture once more for every packet of the connections ``rows``.
+    """Take a capture once more for every packet of the connections with these numbers.
 
     Of a connection with more than ``most_packets`` the first and the last halves of that number are kept. Raises
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
-    kept = Lives(rows, most_packets)
+    kept = Lives(numbers, most_packets)
     with Run(source, filter_expression) as run:
         for batch in run:
             kept.add(batch)
             if on_batch:
                 on_batch(run)
     found = kept.found()
-    if len(found) < len(rows):
+    if len(found) < len(numbers):
         raise CaptureOpenError(f"{run.capture.path}: it was changed while it was read; run again")
     return found
 
 
 class Lives:
-    """Collects the packets of the connections ``rows`` from the batches of a run.
+    """Collects the packets of some connections from the batches of a run.
 
     Of a connection with more than ``most_packets`` the first and the last halves of that number are kept.
     """
 
-    def __init__(self, rows: Collection[int], most_packets: int) -> None:
-        self._wanted = np.array(sorted(rows), np.int64)
-        self._parts = {int(row): _Parts(most_packets) for row in self._wanted}
+    def __init__(self, numbers: Collection[int], most_packets: int) -> None:
+        self._wanted = np.array(sorted(numbers), np.int64)
+        self._parts = {int(number): _Parts(most_packets) for number in self._wanted}
 
     def add(self, batch: Batch) -> None:
         """Take a batch."""
         hits = np.flatnonzero(np.isin(batch.labels.connection, self._wanted))
         owners = batch.labels.connection[hits]
-        for row in np.unique(owners):
-            self._parts[int(row)].add(batch, hits[owners == row])
+        for number in np.unique(owners):
+            self._parts[int(number)].add(batch, hits[owners == number])
 
     def found(self) -> dict[int, Life]:
-        """The lives by row, without those that no packet came of."""
-        return {row: part.life() for row, part in self._parts.items() if not part.is_empty()}
+        """The lives by the connections' numbers, without those that no packet came of."""
+        return {number: part.life() for number, part in self._parts.items() if not part.is_empty()}
 
 
 class _Parts:

@@ -199,8 +199,8 @@ class Packets(NamedTuple):
 class Labels(NamedTuple):
     """What the reconstruction says of each packet of one batch; states are those after it was sent and received."""
 
-    connection: I32
-    """Row of the packet's connection, or -1."""
+    connection: I64
+    """Number of the packet's connection, from 1 in the order of their first packets; 0 none."""
     side: U8
     """Side that sent it."""
     phase: U8
@@ -234,7 +234,7 @@ def empty_labels(n: int) -> Labels:
     """Columns for n packets."""
     u1, u4 = np.uint8, np.uint32
     return Labels(
-        connection=np.full(n, -1, np.int32), side=np.zeros(n, u1), phase=np.zeros(n, u1),
+        connection=np.zeros(n, np.int64), side=np.zeros(n, u1), phase=np.zeros(n, u1),
         client_state=np.zeros(n, u1), server_state=np.zeros(n, u1), events=np.zeros(n, u4),
         seq=np.zeros(n, u4), ack=np.zeros(n, u4),
     )  # fmt: skip
@@ -299,6 +299,7 @@ CONNECTION = np.dtype(
         ("history_len", np.uint8),
         ("late_data", np.uint8),  # payload was sent after the peer's FIN: bit 1 << Side of its sender
         ("former", np.int32),  # row of the incarnation before, plus one; 0 none
+        ("number", np.int64),  # from 1, in the order of the first packets
         ("first_ns", np.int64),
         ("last_ns", np.int64),
         ("first_packet", np.int64),
@@ -313,6 +314,24 @@ CONNECTION = np.dtype(
     align=True,
 )
 """A connection (TCP) or a conversation (UDP)."""
+
+
+def rows_of(connections: Rows, numbers: npt.ArrayLike) -> I64:
+    """The row of each connection by its number; -1 where it is not there (any more).
+
+    ``connections`` are the rows in use, in the order of their numbers.
+    """
+    wanted = np.asarray(numbers, np.int64)
+    count = len(connections)
+    if count == 0:
+        return np.full(len(wanted), -1, np.int64)
+    first, last = int(connections["number"][0]), int(connections["number"][-1])
+    if last - first == count - 1:  # nothing between them was let go
+        return np.where((wanted >= first) & (wanted <= last), wanted - first, -1)
+    known = connections["number"]
+    rows = np.searchsorted(known, wanted)
+    return np.where(known[np.minimum(rows, count - 1)] == wanted, rows, -1)
+
 
 # Bits of completeness (Wireshark's tcp.completeness)
 SYN_SEEN, SYN_ACK_SEEN, ACK_SEEN, DATA_SEEN, FIN_SEEN, RST_SEEN = 1, 2, 4, 8, 16, 32

@@ -278,8 +278,8 @@ def play(conversation: str | Sequence[Segment], hosts: Hosts = HOSTS) -> Story:
 def columns(labels: Labels, *, events: bool = True) -> list[str]:
     """What is said of each packet: connection (when not the first), phase, states, and the events unless left out."""
     said = []
-    for i, row in enumerate(labels.connection.tolist()):
-        words = [f"#{row + 1}"] if row > 0 else ["–"] if row < 0 else []
+    for i, number in enumerate(labels.connection.tolist()):
+        words = [f"#{number}"] if number > 1 else [] if number else ["–"]
         words.append(Phase(int(labels.phase[i])).name.lower())
         words += [State(int(state[i])).name.replace("_", "-") for state in (labels.client_state, labels.server_state)]
         if events:

@@ -63,9 +63,9 @@ def test_an_error_while_reading_ahead_is_not_lost(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("batch_packets", [1, 3, 16_384])
 @pytest.mark.parametrize("most_packets", [1, 2, 4, 5, 9, 10, 11, 1000])
 def test_a_life_keeps_both_ends(batch_packets: int, most_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = lives(ECHO, "", [0])[0]
+    whole = lives(ECHO, "", [1])[1]
     monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
-    life = lives(ECHO, "", [0], most_packets=most_packets)[0]
+    life = lives(ECHO, "", [1], most_packets=most_packets)[1]
     half = max(1, most_packets // 2)
     kept = list(range(1, 11))
     if 2 * half < 10:
@@ -78,19 +78,20 @@ def test_a_life_keeps_both_ends(batch_packets: int, most_packets: int, monkeypat
 
 
 def test_lives_of_several_connections() -> None:
-    found = lives(SELECT, "", [0, 2])
-    assert sorted(found) == [0, 2]
+    found = lives(SELECT, "", [1, 3])
+    assert sorted(found) == [1, 3]
     run = survey(SELECT)
-    for row, life in found.items():
-        assert len(life.number) == run.endpoints[row]["packets"].sum()
-        assert life.payload_len.sum() == run.endpoints[row]["payload_bytes"].sum()
+    for number, life in found.items():
+        sent = run.endpoints[number - 1]
+        assert len(life.number) == sent["packets"].sum()
+        assert life.payload_len.sum() == sent["payload_bytes"].sum()
         assert all(len(octets) == n for octets, n in zip(life.payload, life.payload_len, strict=True) if n <= 64)
 
 
 def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:
     capture = tmp_path / "capture.pcapng"
     shutil.copy(SELECT, capture)
-    last = survey(capture).count - 1
+    last = survey(capture).count
     capture.write_bytes(SELECT.read_bytes()[:700])
     with pytest.raises(CaptureOpenError, match="changed while it was read"):
         lives(capture, "", [last])

@@ -142,7 +142,7 @@ def command(
         else:
             shown = Lines(Timeline(screen, printer))
             click.echo(f"tcpflow-view: listening on {visible(interface)}", err=True)
-        lives = Lives(range(FEW_CONNECTIONS), _MOST_OF_A_LIFE)
+        lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
         kernel = KernelStates(owners.is_here) if check_kernel else None
         with Stopping(capture) as stopping, shown:
             trouble = _follow(run, capture, stopping, saver, shown, owners, kernel, lives, count, duration)
@@ -246,7 +246,8 @@ def _summarise(run: Run, capture: LiveCapture, lives: Mapping[int, Life], owners
     found = quality_of(run)._replace(all_packets=run.packets, lost=capture.dropped)
     if run.packets:
         screen.write([""])
-    write_summary(run, found, capture.path, range(run.count), lives, screen, advice=_ADVICE, remark=owners.sentence)
+    numbers = run.connections["number"][: run.count].tolist()
+    write_summary(run, found, capture.path, numbers, lives, screen, advice=_ADVICE, remark=owners.sentence)
 
 
 def _saved(saver: CaptureWriter, *, has_latest_only: bool) -> str:

@@ -62,29 +62,29 @@ def command(
         _rewind(source)
         with ReadingProgress() as progress:
             run = survey(source, expression, on_batch=progress.tick)
-        rows = range(run.count) if chosen is None else rows_of(chosen, run.count)
-        told = rows if chosen is not None or run.count <= FEW_CONNECTIONS else ()
+        numbers = range(1, run.count + 1) if chosen is None else numbers_of(chosen, run.count)
+        told = numbers if chosen is not None or run.count <= FEW_CONNECTIONS else ()
         found = _lives(run, source, expression, told, whole)
-        write_summary(run, quality_of(run), file, rows, found, screen, whole=whole)
-        if rows and not told:
+        write_summary(run, quality_of(run), file, numbers, found, screen, whole=whole)
+        if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
 
 
-def rows_of(chosen: str, count: int) -> list[int]:
-    """The rows of the connections that ``1,4-7`` names, in order. Raises UsageError."""
-    rows: set[int] = set()
+def numbers_of(chosen: str, count: int) -> list[int]:
+    """The numbers of the connections that ``1,4-7`` names, in order. Raises UsageError."""
+    found: set[int] = set()
     for part in chosen.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > LONGEST_PART:
             raise UsageError(f"-c {visible(chosen)}: give numbers of the table, as in -c 3 or -c 1,4-7")
-        numbers = range(int(first), int(last if dash else first) + 1)
-        if not numbers or numbers[0] < 1:
+        part_of = range(int(first), int(last if dash else first) + 1)
+        if not part_of or part_of[0] < 1:
             raise UsageError(f"-c {visible(chosen)}: no connection has such a number; they count from 1 upwards")
-        if numbers[-1] > count:
-            raise UsageError(f"-c {visible(chosen)}: no connection {numbers[-1]}; {_there_are(count)}")
-        rows.update(number - 1 for number in numbers)
-    return sorted(rows)
+        if part_of[-1] > count:
+            raise UsageError(f"-c {visible(chosen)}: no connection {part_of[-1]}; {_there_are(count)}")
+        found.update(part_of)
+    return sorted(found)
 
 
 def _there_are(count: int) -> str:
@@ -127,14 +127,14 @@ def _copy_to_its_end(source: BinaryIO, copy: BinaryIO) -> None:
         shutil.copyfileobj(source, copy)
 
 
-def _lives(run: Run, source: str | BinaryIO, expression: str, rows: Sequence[int], whole: bool) -> dict[int, Life]:
-    """The packets of the connections ``rows``, which takes a second pass."""
-    if not rows:
+def _lives(run: Run, source: str | BinaryIO, expression: str, numbers: Sequence[int], whole: bool) -> dict[int, Life]:
+    """The packets of the connections with these numbers, which takes a second pass."""
+    if not numbers:
         return {}
     _rewind(source)
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress("following") as progress:
-        return lives(source, expression, rows, on_batch=progress.tick, **bound)
+        return lives(source, expression, numbers, on_batch=progress.tick, **bound)
 
 
 def _rewind(source: str | BinaryIO) -> None:

@@ -12,7 +12,7 @@ from analyzer.render.quality import quality
 from analyzer.render.screen import Screen
 from analyzer.render.table import ADVICE, table
 from analyzer.render.words import ENDINGS
-from analyzer.tables import Life, Rows
+from analyzer.tables import Life, Rows, rows_of
 
 FEW_CONNECTIONS = 5
 """Up to so many connections are all told without being asked for."""
@@ -30,22 +30,25 @@ def quality_of(run: Run) -> Quality:
 
 
 def write_summary(
-    run: Run, found: Quality, path: str, rows: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
+    run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
     whole: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
 ) -> None:  # fmt: skip
-    """Write it to standard output: the table has the connections ``rows``, and told are those with a life.
+    """Write it to standard output: the table has the connections with these numbers, and told are those
+    with a life.
 
     ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row.
     """
     screen.write(quality(found, path, screen))
+    connections = run.connections[: run.count]
     if run.count:
-        screen.write(["", *table(run.connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
-    for row, life in lives.items():
-        screen.write(ladder(_story(run, row, life, remark), screen, whole=whole))
+        rows = rows_of(connections, numbers).tolist()
+        screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
+    for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
+        screen.write(ladder(_story(run, row, lives[number], remark), screen, whole=whole))
 
 
 def _story(run: Run, row: int, life: Life, remark: Callable[[Rows], str]) -> Story:
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
     text = f"{why(connection, *endpoints)} {remark(connection)}".strip()
-    return Story(row + 1, connection, endpoints, life, ENDINGS[cause], text)
+    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text)

@@ -97,5 +97,5 @@ class KernelStates:
         if linux == (State.CLOSED if inferred == State.LISTEN else inferred):
             self.agreed += 1
         elif len(self.differences) < _MOST_DIFFERENCES:
-            found = Difference(row + 1, side, inferred, linux, int(connections[row]["last_packet"]))
-            self.differences.setdefault((row, side), found)
+            number, packet = int(connections[row]["number"]), int(connections[row]["last_packet"])
+            self.differences.setdefault((number, side), Difference(number, side, inferred, linux, packet))

@@ -31,10 +31,10 @@ COUNTERS = (
 """Columns of ENDPOINT that are columns of the record as they are."""
 
 
-def connection_table(connections: Rows, endpoints: Rows, first: int) -> Table:
+def connection_table(connections: Rows, endpoints: Rows) -> Table:
     """Columns of the record.
 
-    Args: ``connections`` CONNECTION[n], ``endpoints`` ENDPOINT[n, Side], ``first`` the row of the first of them.
+    Args: ``connections`` CONNECTION[n], ``endpoints`` ENDPOINT[n, Side].
     """
     n = len(connections)
     verdicts, causes = np.empty(n, np.uint8), np.empty(n, np.uint8)
@@ -42,7 +42,7 @@ def connection_table(connections: Rows, endpoints: Rows, first: int) -> Table:
     tcp = connections["protocol"] == Protocol.TCP
     rtt_ns = connections["handshake_rtt_ns"]
     table: Table = {
-        "connection": Integers(np.arange(first + 1, first + n + 1)),
+        "connection": Integers(connections["number"]),
         "protocol": Words(connections["protocol"], PROTOCOL_WORDS),
         "client.address": address_texts(connections, Side.CLIENT),
         "client.port": Integers(connections["client_port"]),

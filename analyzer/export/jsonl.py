@@ -29,7 +29,7 @@ def write_connections(out: BinaryIO, connections: Rows, endpoints: Rows, count: 
 
     def lines(text: JsonLines, first: int) -> memoryview:
         rows = slice(first, min(first + CONNECTION_ROWS, count))
-        return text.lines(connection_table(connections[rows], endpoints[rows], first))
+        return text.lines(connection_table(connections[rows], endpoints[rows]))
 
     if count <= CONNECTION_ROWS:
         out.write(lines(JsonLines(CONNECTION_HEAD), 0))

@@ -5,8 +5,6 @@ What only TCP has is NULL for every other packet, and for a segment whose header
 
 from __future__ import annotations
 
-import numpy as np
-
 from analyzer.export.columns import Integers, Table, Words, WordSets, where
 from analyzer.export.connections import PROTOCOL_WORDS, STATE_WORDS
 from analyzer.tables import ACK, Event, Frames, Labels, Packets, Phase, Protocol, Side, Status
@@ -29,7 +27,7 @@ def packet_table(frames: Frames, packets: Packets, labels: Labels) -> Table:
     whole = packets.status == Status.WHOLE
     tcp = whole & (packets.protocol == Protocol.TCP)
     has_payload_len = tcp | (whole & (packets.protocol == Protocol.UDP))
-    in_connection = labels.connection >= 0
+    in_connection = labels.connection > 0
     followed = tcp & in_connection
     flags = packets.flags
     return {
@@ -38,7 +36,7 @@ def packet_table(frames: Frames, packets: Packets, labels: Labels) -> Table:
         "caplen": Integers(frames.caplen),
         "origlen": Integers(frames.origlen),
         "protocol": Words(packets.protocol, PROTOCOL_WORDS),
-        "connection": Integers(where(in_connection, labels.connection.astype(np.int64) + 1)),
+        "connection": Integers(where(in_connection, labels.connection)),
         "sender": Words(where(in_connection, labels.side), SIDE_WORDS),
         "phase": Words(labels.phase, PHASE_WORDS),
         "client_state": Words(where(followed, labels.client_state), STATE_WORDS),

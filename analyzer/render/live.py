@@ -104,8 +104,8 @@ class LiveTable:
         rows = []
         for row in chosen:
             is_over = self._watched.is_over(connections[row], endpoints[row], now_ns)
-            touch = self._watched.touched(row)
-            rows.append(self._row(row, connections[row], endpoints[row], touch, is_over, now_ns))
+            touch = self._watched.touched(int(connections[row]["number"]))
+            rows.append(self._row(connections[row], endpoints[row], touch, is_over, now_ns))
         more = living - len(rows)
         has_room = more <= 0 and len(lines) + 1 + 2 * len(rows) <= room
         shown, gap = self._fit(rows, screen.width, has_room)
@@ -120,15 +120,13 @@ class LiveTable:
             lines.append(screen.paint(f" … {count(more)} more", QUIET))
         return lines
 
-    def _row(
-        self, row: int, connection: Rows, endpoints: Rows, touch: Touch | None, is_over: bool, now_ns: int
-    ) -> list[Word]:
+    def _row(self, connection: Rows, endpoints: Rows, touch: Touch | None, is_over: bool, now_ns: int) -> list[Word]:
         """The cells of a connection."""
         is_tcp = connection["protocol"] == Protocol.TCP
         phase = PHASES[Phase(int(connection["phase"]))] if is_tcp else CONVERSATION
         until_ns = int(connection["last_ns"]) if is_over else now_ns
         words = [
-            Word(str(row + 1)),
+            Word(str(connection["number"])),
             *(Word(endpoint(connection, side), SIDES[side].style) for side in Side),
             Word(visible(_programs(*self._owners(connection)))),
             phase,

@@ -70,26 +70,26 @@ def table(
 ) -> Iterator[str]:
     """The lines of the table for the connections ``rows``. ``whole``: however many there are."""
     limit = len(rows) if whole or not screen.terminal else MOST_ROWS
-    cells = (_row(connections[row], endpoints[row], row + 1) for row in rows[:limit])
+    cells = (_row(connections[row], endpoints[row]) for row in rows[:limit])
     measured = list(islice(cells, _MEASURED))
     layout = _Layout(measured, screen)
     yield layout.heading()
     for row in chain(measured, cells):
         yield layout.line(row)
     if limit < len(rows):
-        first, last = rows[limit] + 1, rows[min(2 * limit, len(rows)) - 1] + 1
+        first, last = (int(connections[rows[k]]["number"]) for k in (limit, min(2 * limit, len(rows)) - 1))
         more = f"… {count(len(rows) - limit)} more: {advice.format(first=first, last=last)}"
         yield screen.paint(f" {more}", QUIET)
 
 
-def _row(connection: Rows, endpoints: Rows, number: int) -> list[Word]:
+def _row(connection: Rows, endpoints: Rows) -> list[Word]:
     """The cells of one connection."""
     client, server = endpoints[0], endpoints[1]
     is_tcp = connection["protocol"] == Protocol.TCP
     found = troubles_of(endpoints)
     rtt = int(connection["handshake_rtt_ns"])
     return [
-        Word(str(number)),
+        Word(str(connection["number"])),
         Word(endpoint(connection, Side.CLIENT), SIDES[Side.CLIENT].style),
         Word(endpoint(connection, Side.SERVER), SIDES[Side.SERVER].style),
         Word(count(int(client["packets"]) + int(server["packets"]))),

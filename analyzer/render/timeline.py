@@ -61,10 +61,10 @@ class Timeline:
         printed = text.tobytes().decode("latin-1")
         is_usual = not _UNUSUAL.search(printed)
         number_width = self._number_width = max(self._number_width, len(str(frames.number[-1])))
-        row_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max() + 1)))
-        room = self._screen.width - (number_width + row_width + 3 + self._columns_width)
+        connection_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max())))
+        room = self._screen.width - (number_width + connection_width + 3 + self._columns_width)
         start = 0
-        for number, row, side, phase, client, server, events, protocol, stop in zip(
+        for number, connection, side, phase, client, server, events, protocol, stop in zip(
             frames.number.tolist(), labels.connection.tolist(), labels.side.tolist(), labels.phase.tolist(),
             labels.client_state.tolist(), labels.server_state.tolist(), labels.events.tolist(),
             packets.protocol.tolist(), end.tolist(), strict=True,
@@ -73,19 +73,18 @@ class Timeline:
             start = stop
             if not is_usual:
                 line = _harmless(line)
-            key = (phase, client, server, row >= 0 and protocol == Protocol.TCP)
+            key = (phase, client, server, connection > 0 and protocol == Protocol.TCP)
             columns = self._columns.get(key) or self._make_columns(*key)
             remark, remark_width = self._remarks.get(events) or self._make_remark(events)
-            connection = row + 1 if row >= 0 else ""
-            before = f"{self._bars[phase]}{number:>{number_width}} {connection:>{row_width}} {columns}"
+            before = f"{self._bars[phase]}{number:>{number_width}} {connection or '':>{connection_width}} {columns}"
             if not self._screen.terminal:
                 yield f"{before}{remark}{line}\n"
                 continue
             line, *more = line.split("\n")
-            if not self._has_addresses and row >= 0 and (match := _ENDPOINTS.match(line)):
-                if row not in self._introduced:
-                    self._introduced.add(row)
-                    yield self._introduction(row, match[2 + side], match[3 - side])
+            if not self._has_addresses and connection and (match := _ENDPOINTS.match(line)):
+                if connection not in self._introduced:
+                    self._introduced.add(connection)
+                    yield self._introduction(connection, match[2 + side], match[3 - side])
                 arrow = self._screen.paint(SIDES[Side(side)].glyph, SIDES[Side(side)].style)
                 before = f"{before}{match[1]} {arrow} {remark}"
                 line = line[match.end() :]
@@ -126,9 +125,9 @@ class Timeline:
         self._remarks[bits] = remark, width
         return remark, width
 
-    def _introduction(self, row: int, client: str, server: str) -> str:
+    def _introduction(self, connection: int, client: str, server: str) -> str:
         """Whose packets will have this connection's number."""
-        number = f"{row + 1:>{self._number_width + self._connection_width + 2}}"
+        number = f"{connection:>{self._number_width + self._connection_width + 2}}"
         names = f"{client} → {server}"
         if len(number) + 1 + len(names) > self._screen.width:
             return f"{number} {fit(names, self._screen.width - len(number) - 1)}\n"

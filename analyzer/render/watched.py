@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analyzer.render.words import LOUD, events_of
-from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, Protocol, Rows
+from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, Protocol, Rows, rows_of
 from analyzer.tcp.states import State
 
 LINGER_NS = 5_000_000_000
@@ -59,26 +59,27 @@ class Watched:
     def note(self, batch: Batch) -> None:
         """Look at a batch."""
         frames, packets, labels = batch
-        rows = labels.connection
+        numbers = labels.connection
         kinds = packets.flags & (SYN | FIN | RST)
         events = labels.events & np.uint32(_LOUD_EVENTS)
-        news = np.flatnonzero(((kinds != 0) | (events != 0)) & (rows >= 0))
-        for is_news, at in ((True, _last_ones(rows, news)), (False, _last_ones(rows, np.flatnonzero(rows >= 0)))):
+        news = np.flatnonzero(((kinds != 0) | (events != 0)) & (numbers > 0))
+        others = np.flatnonzero(numbers > 0)
+        for is_news, at in ((True, _last_ones(numbers, news)), (False, _last_ones(numbers, others))):
             for i in at.tolist():
-                row, ts_ns = int(rows[i]), int(frames.ts_ns[i])
-                old = self._touched.pop(row, None)
+                number, ts_ns = int(numbers[i]), int(frames.ts_ns[i])
+                old = self._touched.pop(number, None)
                 bits, bits_ns = (int(events[i]), ts_ns) if events[i] or old is None else (old.events, old.events_ns)
                 news_ns = ts_ns if is_news or old is None else old.news_ns
-                self._touched[row] = Touch(
+                self._touched[number] = Touch(
                     ts_ns, int(labels.side[i]), int(packets.flags[i]), int(packets.payload_len[i]), bits, bits_ns,
                     news_ns,
                 )  # fmt: skip
         while len(self._touched) > 4 * _MOST:
             del self._touched[next(iter(self._touched))]
 
-    def touched(self, row: int) -> Touch | None:
+    def touched(self, number: int) -> Touch | None:
         """What is known of a connection's latest packet."""
-        return self._touched.get(row)
+        return self._touched.get(number)
 
     def is_over(self, connection: Rows, endpoints: Rows, now_ns: int) -> bool:
         """Whether a connection has ended."""
@@ -90,7 +91,9 @@ class Watched:
         """At most ``room`` rows of connections to show, in their order; and how many live or ended just now."""
         if len(connections) <= _EVERY_TIME or not 0 <= now_ns - self._swept_ns < _SWEEP_NS:
             self._sweep(connections, endpoints, now_ns)
-        candidates = np.union1d(self._swept, np.fromiter(self._touched, np.int64, len(self._touched)))
+        numbers = np.union1d(self._swept, np.fromiter(self._touched, np.int64, len(self._touched)))
+        candidates = rows_of(connections, numbers)
+        candidates = candidates[candidates >= 0]
         candidates = candidates[_is_shown(connections[candidates], endpoints[candidates], now_ns)]
         if len(candidates) > room:
             ranks = [(self._news_ns(row, connections), row) for row in candidates.tolist()]
@@ -99,7 +102,7 @@ class Watched:
         return candidates.tolist(), max(self._living, len(candidates))
 
     def _news_ns(self, row: int, connections: Rows) -> int:
-        touch = self._touched.get(row)
+        touch = self._touched.get(int(connections[row]["number"]))
         return touch.news_ns if touch else int(connections[row]["first_ns"])
 
     def _sweep(self, connections: Rows, endpoints: Rows, now_ns: int) -> None:
@@ -108,7 +111,7 @@ class Watched:
         if len(shown) > _MOST:
             latest = np.argpartition(connections["last_ns"][shown], -_MOST)[-_MOST:]
             shown = shown[latest]
-        self._swept, self._swept_ns = shown, now_ns
+        self._swept, self._swept_ns = connections["number"][shown], now_ns
 
 
 def _is_shown(connections: Rows, endpoints: Rows, now_ns: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -120,8 +123,8 @@ def _is_shown(connections: Rows, endpoints: Rows, now_ns: int) -> np.ndarray[tup
     return shown
 
 
-def _last_ones(rows: np.ndarray[tuple[int], np.dtype[np.int32]], at: I64) -> I64:
+def _last_ones(numbers: I64, at: I64) -> I64:
     """Of these places of a batch the last one of each connection, the latest connections if there are many."""
-    _, back = np.unique(rows[at][::-1], return_index=True)
+    _, back = np.unique(numbers[at][::-1], return_index=True)
     last: I64 = np.sort(at[::-1][back])
     return last[-_MOST:]

@@ -76,7 +76,7 @@ class Reconstruction:
         self.count = 0
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
         self._transitions: U8 = transition_table()
-        self._counts: I64 = np.zeros(2, np.int64)
+        self._counts: I64 = np.zeros(3, np.int64)
 
     def feed(self, frames: Frames, packets: Packets) -> Labels:
         """Take one batch and label its packets."""
@@ -116,7 +116,7 @@ def reconstruct_batch(
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
-    ``counts`` holds the connections in use and the slots in use.
+    ``counts`` holds the connections in use, the slots in use, and the connections that there ever were.
     """
     for i in range(first, len(packets.status)):
         protocol = wide(packets.protocol[i])
@@ -152,9 +152,11 @@ def reconstruct_batch(
             slots[slot] = (h >> 1) << 32 | (row + 1)
             side = start_connection(connections[row], packets, i, h, ts_ns, number)
             connections[row]["former"] = former + 1
+            counts[2] = wide(counts[2]) + 1
+            connections[row]["number"] = counts[2]
             if protocol == Protocol.TCP:
                 first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
-        labels.connection[i] = row
+        labels.connection[i] = connections[row]["number"]
         labels.side[i] = side
         connections[row]["last_ns"] = ts_ns
         connections[row]["last_packet"] = number

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from analyzer.cli.read import command, rows_of
+from analyzer.cli.read import command, numbers_of
 from analyzer.errors import CaptureOpenError, UsageError
 from analyzer.render import screen
 from analyzer.render.screen import cells
@@ -60,7 +60,7 @@ def test_chosen_connections(chosen: str, numbers: list[int]) -> None:
 @pytest.mark.parametrize("chosen", ["", "x", "1-", "-2", "1,,2", "0", "3-1", "4", "1-4", "²"])
 def test_what_cannot_be_chosen(chosen: str) -> None:
     with pytest.raises(UsageError, match=r"^-c "):
-        rows_of(chosen, 3)
+        numbers_of(chosen, 3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_cannot_be_chosen(chosen: str) -> None:
 )
 def test_a_number_beyond_the_last(count: int, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        rows_of("2000", count)
+        numbers_of("2000", count)
 
 
 def test_many_connections_are_told_when_asked_for(tmp_path: Path) -> None:

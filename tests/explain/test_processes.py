@@ -167,6 +167,7 @@ def test_a_program_is_named_after_its_script(
 def rows(client: State, server: State, *, last_ns: int = 0, count: int = 1) -> tuple[Rows, Rows]:
     """Connections from FAR to 192.0.2.1:80."""
     connections, endpoints = np.zeros(count, CONNECTION), np.zeros((count, 2), ENDPOINT)
+    connections["number"] = np.arange(1, count + 1)
     connections["protocol"], connections["ip_version"] = Protocol.TCP, 4
     connections["address"][:, 3], connections["address"][:, 7] = 0xC6336407, 0xC0000201
     connections["client_port"], connections["server_port"] = 40_000, 80

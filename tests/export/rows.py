@@ -39,7 +39,7 @@ SMALL_CODES = {
     "late_data": (0, 3), "ip_version": (4, 6), "state": (0, len(State) - 1), "zeek_state": (0, len(ZeekState) - 1),
     "window_scale": (-1, 14), "side": (0, 1), "phase": (0, len(Phase) - 1), "client_state": (0, len(State) - 1),
     "server_state": (0, len(State) - 1), "status": (0, len(Status) - 1), "protocol": (0, len(Protocol) - 1),
-    "connection": (-1, 2**31 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
+    "connection": (0, 2**62 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
     "packets": (0, 2**62 - 1),
 }  # fmt: skip
 """Columns that hold no other values than from the first to the second."""
@@ -79,6 +79,7 @@ def connection_rows(seed: int, n: int) -> tuple[Rows, Rows]:
         for name in table.dtype.names or ():
             fill(name, table[name], random)
     connections["protocol"] = random.choice([Protocol.TCP, Protocol.TCP, Protocol.TCP, Protocol.UDP], n)
+    connections["number"] = np.arange(1, n + 1)
     connections["ip_version"] = random.choice([4, 6], n)
     connections["history"] = random.choice(list(b"ShAaDdFfRrQqIiTtWwGgCc^"), (n, HISTORY_LEN))
     for name in ("syn_packet", "fin_packet", "rst_packet"):
@@ -119,7 +120,7 @@ def address(words: Any, ip_version: int) -> str:
     return str(ipaddress.IPv6Address(number))
 
 
-def connection_record(connection: Rows, client: Rows, server: Rows, number: int) -> dict[str, Any]:
+def connection_record(connection: Rows, client: Rows, server: Rows) -> dict[str, Any]:
     """The record, in the contract's order."""
     tcp = connection["protocol"] == Protocol.TCP
 
@@ -130,7 +131,7 @@ def connection_record(connection: Rows, client: Rows, server: Rows, number: int)
     return {
         "schema": 1,
         "record": "connection",
-        "connection": number,
+        "connection": int(connection["number"]),
         "protocol": "tcp" if tcp else "udp",
         "client": {
             "address": address(connection["address"][:4], connection["ip_version"]),
@@ -190,7 +191,7 @@ def packet_record(frames: Frames, packets: Packets, labels: Labels, i: int) -> d
     whole = packets.status[i] == Status.WHOLE
     tcp = bool(whole and packets.protocol[i] == Protocol.TCP)
     udp = bool(whole and packets.protocol[i] == Protocol.UDP)
-    followed = bool(labels.connection[i] >= 0)
+    followed = bool(labels.connection[i] > 0)
     flags = int(packets.flags[i])
     letters = "".join(letter for bit, letter in enumerate("FSRP.UEW") if flags >> bit & 1)
     return {
@@ -201,7 +202,7 @@ def packet_record(frames: Frames, packets: Packets, labels: Labels, i: int) -> d
         "caplen": int(frames.caplen[i]),
         "origlen": int(frames.origlen[i]),
         "protocol": Protocol(packets.protocol[i]).name.lower(),
-        "connection": int(labels.connection[i]) + 1 if followed else None,
+        "connection": int(labels.connection[i]) if followed else None,
         "sender": Side(labels.side[i]).name.lower() if followed else None,
         "phase": Phase(labels.phase[i]).name.lower(),
         "client_state": state_word(labels.client_state[i]) if tcp and followed else None,

@@ -42,7 +42,7 @@ def test_connections(mode: str, seed: int, n: int) -> None:
     with kernels(mode):
         lines = connection_lines(connections, endpoints, n)
     assert lines.decode("ascii").splitlines() == text_of(
-        [connection_record(connections[i], endpoints[i, 0], endpoints[i, 1], i + 1) for i in range(n)]
+        [connection_record(connections[i], endpoints[i, 0], endpoints[i, 1]) for i in range(n)]
     )
 
 

@@ -41,6 +41,7 @@ def life(some: list[Segment], omitted: int = 0) -> Life:
 def connection(**given: Any) -> Rows:
     """A CONNECTION row: TCP over IPv4 from 192.0.2.1:48994 to 192.0.2.2:80, but for what is given."""
     rows = np.zeros(1, CONNECTION)
+    rows["number"] = 1
     rows["address"][0] = [0, 0, 0, 0xC0000201, 0, 0, 0, 0xC0000202]
     usual = {
         "protocol": Protocol.TCP, "ip_version": 4, "client_port": 48994, "server_port": 80, "handshake_rtt_ns": -1,

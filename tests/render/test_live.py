@@ -94,13 +94,14 @@ def connections(
     states: list[tuple[State, State]], last_ns: list[int], protocol: int = Protocol.TCP
 ) -> tuple[Rows, Rows]:
     rows, ends = np.zeros(len(states), CONNECTION), np.zeros((len(states), 2), ENDPOINT)
+    rows["number"] = np.arange(1, len(states) + 1)
     rows["protocol"], rows["last_ns"], ends["state"] = protocol, last_ns, states
     return rows, ends
 
 
 def batch(rows: list[int], ts_ns: list[int], events: list[int]) -> Batch:
     count = len(rows)
-    labels = empty_labels(count)._replace(connection=np.array(rows, np.int32), events=np.array(events, np.uint32))
+    labels = empty_labels(count)._replace(connection=np.array(rows, np.int64) + 1, events=np.array(events, np.uint32))
     zeros = np.zeros(count, np.int64)
     frames = Frames(np.zeros(0, np.uint8), *[zeros] * 7)._replace(ts_ns=np.array(ts_ns, np.int64))
     return Batch(frames, empty_packets(count), labels)

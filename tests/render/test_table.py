@@ -17,6 +17,7 @@ def lines_of(
     rows: list[tuple[Rows, Rows]], width: int = 140, *, terminal: bool = False, whole: bool = False, color: bool = False
 ) -> list[str]:
     connections = np.array([row for row, _ in rows], CONNECTION)
+    connections["number"] = np.arange(1, len(rows) + 1)
     ends = np.array([ends for _, ends in rows], ENDPOINT).reshape(-1, 2)
     screen = Screen(width, terminal=terminal, color=color)
     return [line.rstrip() for line in table(connections, ends, range(len(rows)), screen, whole=whole)]

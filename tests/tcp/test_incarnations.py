@@ -129,7 +129,7 @@ def test_addresses_that_share_both_ports_are_told_apart() -> None:
     segments += [Segment(i, f"D{i}", "T", 2) for i in range(len(clients))]
     segments += [Segment(i, "S", f"C{i}", 18, 5, 1) for i in range(len(clients))]
     made = play(segments, hosts)
-    assert made.labels.connection.tolist() == [*range(32), *range(16)]
+    assert made.labels.connection.tolist() == [*range(1, 33), *range(1, 17)]
 
 
 def test_side_of() -> None:

@@ -39,7 +39,7 @@ def labelled(packets: Packets, labels: Labels) -> list[oracle.Label]:
     """Labels in the oracle's words."""
     return [
         oracle.Label(
-            int(labels.connection[i]), int(labels.side[i]), Phase(int(labels.phase[i])).name,
+            int(labels.connection[i]) - 1, int(labels.side[i]), Phase(int(labels.phase[i])).name,
             State(int(labels.client_state[i])).name, State(int(labels.server_state[i])).name, int(labels.seq[i]),
             int(labels.ack[i]),
         )

@@ -123,7 +123,7 @@ def test_what_is_counted_adds_up(segments: list[Segment]) -> None:
     assert ends["payload_bytes"].sum() == sum(segment.payload_len for segment in segments)
     assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"]).all()
     for row in range(made.count):
-        mine = labels.connection == row
+        mine = labels.connection == row + 1
         assert rows[row]["phase_packets"].sum() == mine.sum() == ends[row]["packets"].sum()
         numbers = np.flatnonzero(mine) + 1
         assert (rows[row]["first_packet"], rows[row]["last_packet"]) == (numbers[0], numbers[-1])
@@ -173,7 +173,7 @@ def test_tables_grow_with_their_connections() -> None:
     segments += [Segment(count + k, "S", f"C{k}", 18, seq=5, ack=k + 1) for k in reversed(range(count))]
     made, labels = fed(frames(segments, hosts), packets(segments, hosts))
     assert made.count == count
-    assert labels.connection.tolist() == [*range(count), *reversed(range(count))]
+    assert labels.connection.tolist() == [*range(1, count + 1), *reversed(range(1, count + 1))]
     assert made.endpoints[:count]["packets"].tolist() == [[1, 1]] * count
     assert len(made.connections) >= count
 
@@ -187,7 +187,7 @@ def test_tables_grow_with_connections_that_use_ports_again() -> None:
     segments += [Segment(1000 + k, f"C{k}", "S", 2, seq=5) for k in range(1, 600)]
     made, labels = fed(frames(segments, hosts), packets(segments, hosts))
     assert made.count == 699
-    assert labels.connection.tolist() == [*range(699), *range(100, 699)]
+    assert labels.connection.tolist() == [*range(1, 700), *range(101, 700)]
 
 
 def test_connections_are_told_apart_by_their_protocol_and_by_their_family() -> None:
@@ -220,7 +220,7 @@ def test_packets_that_are_no_segments_have_no_connection() -> None:
     decoded.status[1] = 1
     decoded.protocol[2] = Protocol.ICMP
     made, labels = fed(frames(segments), decoded)
-    assert labels.connection.tolist() == [0, -1, -1, 1]
+    assert labels.connection.tolist() == [1, 0, 0, 2]
     assert made.count == 2
 
 
