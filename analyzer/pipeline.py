@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from analyzer.capture.source import open_capture
+from analyzer.decode.fragments import Reassembly
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
 from analyzer.tables import I64, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
@@ -53,7 +54,7 @@ class Run:
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
-    ``strays`` counts those that belong to no connection, by Protocol.
+    ``strays`` counts those that belong to no connection, by Protocol; ``reassembly`` holds the IP fragments.
     """
 
     def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
@@ -61,6 +62,7 @@ class Run:
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
+        self.reassembly = Reassembly()
         self._reconstruction = Reconstruction()
         self.packets = 0
         self.first_ns = 0
@@ -95,7 +97,7 @@ class Run:
 
     def take(self, frames: Frames) -> Batch:
         """Take one batch of the capture."""
-        packets = decode(frames)
+        frames, packets = self._decode(frames)
         return Batch(frames, packets, self._reconstruct(frames, packets))
 
     def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
@@ -109,7 +111,7 @@ class Run:
                 if on_batch:
                     on_batch(self)
             return
-        decoded = ((frames, decode(frames)) for frames in self.capture)
+        decoded = map(self._decode, self.capture)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, decoded, None)
             while (batch := ahead.result()) is not None:
@@ -117,6 +119,10 @@ class Run:
                 self._reconstruct(*batch)
                 if on_batch:
                     on_batch(self)
+
+    def _decode(self, frames: Frames) -> tuple[Frames, Packets]:
+        packets = decode(frames)
+        return self.reassembly.join(frames, packets), packets
 
     def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
@@ -241,6 +247,8 @@ def _piece(batch: Batch, at: I64) -> Life:
 def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
     start = int(packets.payload_start[i])
     captured_end = int(frames.start[i]) + int(frames.caplen[i])
+    if packets.fragments[i]:  # it is in a datagram made of fragments, all of which were captured
+        captured_end = len(frames.data)
     end = min(start + int(packets.payload_len[i]), captured_end, start + SNIPPET_LEN)
     return frames.data[start:end].tobytes() if start else b""
 

@@ -48,7 +48,10 @@ CONVERSATION = Word("datagrams", "bright_blue", "▌")
 STATES = {state: Word(state.name.replace("_", "-")) for state in State}
 """A state has the colour of the side that is in it."""
 
-_REMARKS = (Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS)
+_REMARKS = (
+    Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS, Event.CAPTURE_DUPLICATE,
+    Event.FAST_OPEN, Event.DSACK, Event.URGENT,
+)  # fmt: skip
 
 EVENTS = {
     event: Word(event.name.lower()) if event in _REMARKS else Word(event.name.lower(), LOUD, TROUBLE_GLYPH)
@@ -88,7 +91,12 @@ _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 
 
 def events_of(bits: int) -> list[Word]:
-    """The words of the events in ``Labels.events``; a retransmission that has a nearer name has that alone."""
+    """The words of the events in ``Labels.events``.
+
+    A retransmission that has a nearer name has that alone; what a copy repeats is not its doing.
+    """
+    if bits & 1 << Event.CAPTURE_DUPLICATE:
+        bits = 1 << Event.CAPTURE_DUPLICATE
     if bits & _NEARER:
         bits &= ~(1 << Event.RETRANSMISSION)
     return [EVENTS[event] for event in Event if bits >> event & 1]

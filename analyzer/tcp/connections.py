@@ -10,12 +10,11 @@ from analyzer.jit import kernel, wide
 from analyzer.tables import (
     ACK,
     FIN,
-    FIN_SEEN,
+    GOT_ACK,
     I64,
     KNOWS_ISS,
     KNOWS_SND,
     RST,
-    RST_SEEN,
     SYN,
     Evidence,
     Packets,
@@ -111,31 +110,40 @@ def rehash(old: I64, new: I64, connections: Rows) -> None:
 
 
 @kernel(inline=True)
-def is_new_incarnation(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
+def is_new_incarnation(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
     """Whether segment ``i`` starts another connection on a known 4-tuple.
 
     A SYN does with another initial sequence number, or after the end of the former connection. A SYN whose number fits
     what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open. A SYN-ACK with another
-    number does when nothing else was seen of the client, or after the end: else it is a stray.
+    number does after the end, or when nothing was seen of the client: else it is a stray, and so is one that answers
+    the client's SYN when that had its answer.
+
+    Deviates: to Wireshark 4.0 a SYN with the former number is never another connection, one with FIN or RST may be.
     """
     flags = wide(packets.flags[i])
     if not flags & SYN or flags & (FIN | RST):
         return False
     seq = wide(packets.seq[i])
     known = wide(fwd["known"])
-    ended = wide(connection["completeness"]) & (FIN_SEEN | RST_SEEN) != 0
+    ended = wide(fwd["fins"]) + wide(fwd["resets"]) + wide(rev["fins"]) + wide(rev["resets"]) > 0
     if flags & ACK:
+        answered = wide(rev["known"]) & KNOWS_SND and wide(rev["state"]) != State.SYN_SENT
+        if answered and wide(packets.ack[i]) == seq_add(wide(rev["iss"]), 1):
+            return False
         return known & KNOWS_SND != 0 and seq != wide(fwd["iss"]) and (ended or wide(rev["packets"]) == 0)
     if known & (KNOWS_ISS | KNOWS_SND):
         return seq != wide(fwd["iss"]) or ended
     if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
         return wide(rev["state"]) == State.CLOSED
-    return seq_add(seq, 1) != wide(rev["ack"])
+    return not wide(rev["known"]) & GOT_ACK or seq_add(seq, 1) != wide(rev["ack"])
 
 
 @kernel(inline=True)
 def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
-    """Whether segment ``i`` speaks of the incarnation before, of which only a SYN has been answered (figure 9)."""
+    """Whether segment ``i`` speaks of the incarnation before, of which only a SYN has been answered (figure 9).
+
+    Deviates: to Wireshark it belongs to the latest incarnation.
+    """
     flags = wide(packets.flags[i])
     if flags & SYN:
         return False

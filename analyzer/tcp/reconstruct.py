@@ -14,7 +14,6 @@ from analyzer.tables import (
     FIN,
     FIN_SEEN,
     I64,
-    KNOWS_ACKABLE,
     KNOWS_SND,
     RST,
     RST_SEEN,
@@ -23,6 +22,8 @@ from analyzer.tables import (
     SYN_ACK_SEEN,
     SYN_SEEN,
     U8,
+    U32,
+    UNACKED,
     ClosedBy,
     Event,
     Evidence,
@@ -45,17 +46,19 @@ from analyzer.tcp.connections import (
     start_connection,
 )
 from analyzer.tcp.endpoint import expire, receives, sends
-from analyzer.tcp.events import segment_events
+from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
+from analyzer.tcp.unacknowledged import MOST_ROWS, is_full
 
 # Rows to start with; tables double when full. They are zero pages that take no memory before they are written, so that
 # most captures never copy their tables.
 FIRST_ROWS = 1 << 19
 FIRST_SLOTS = 1 << 10
+FIRST_UNACKED = 1 << 19
 
 # FIRST_SEGMENT's cells, in a form that a kernel reads
 BEFORE_SYN_SENDER, BEFORE_SYN_RECEIVER = FIRST_SEGMENT["SYN"]
@@ -75,6 +78,7 @@ class Reconstruction:
         self.endpoints: Rows = np.zeros((FIRST_ROWS, 2), ENDPOINT)
         self.count = 0
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
+        self._unacked: Rows = np.zeros(FIRST_UNACKED, UNACKED)
         self._transitions: U8 = transition_table()
         self._counts: I64 = np.zeros(3, np.int64)
 
@@ -85,8 +89,8 @@ class Reconstruction:
         done = 0
         while True:
             done = run(
-                frames.ts_ns, frames.number, packets, labels, self.connections, self.endpoints, self._slots,
-                self._counts, self._transitions, done,
+                frames.ts_ns, frames.number, frames.start, frames.origlen, packets, labels, self.connections,
+                self.endpoints, self._slots, self._counts, self._unacked, self._transitions, done,
             )  # fmt: skip
             self.count = int(self._counts[0])
             if done == len(frames.start):
@@ -95,6 +99,10 @@ class Reconstruction:
 
     def _grow(self) -> None:
         """Double what is full."""
+        if is_full(self._unacked):
+            unacked: Rows = np.zeros(min(2 * len(self._unacked), MOST_ROWS), UNACKED)
+            unacked[: len(self._unacked)] = self._unacked
+            self._unacked = unacked
         rows = len(self.connections)
         if self.count == rows:
             connections: Rows = np.zeros(2 * rows, CONNECTION)
@@ -111,8 +119,8 @@ class Reconstruction:
 
 @kernel(inline=True)
 def reconstruct_batch(
-    ts: I64, numbers: I64, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64,
-    counts: I64, transitions: U8, first: int,
+    ts: I64, numbers: I64, starts: I64, origlens: U32, packets: Packets, labels: Labels, connections: Rows,
+    endpoints: Rows, slots: I64, counts: I64, unacked: Rows, transitions: U8, first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
@@ -123,7 +131,7 @@ def reconstruct_batch(
         if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
             continue
         count = wide(counts[0])
-        if count == len(connections) or 2 * wide(counts[1]) >= len(slots):
+        if count == len(connections) or 2 * wide(counts[1]) >= len(slots) or is_full(unacked):
             return i
         ts_ns = wide(ts[i])
         number = wide(numbers[i])
@@ -136,9 +144,7 @@ def reconstruct_batch(
         if entry:
             side = side_of(connections[row], packets, i)
             if protocol == Protocol.TCP:
-                reused = is_new_incarnation(
-                    connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, i
-                )
+                reused = is_new_incarnation(endpoints[row, side], endpoints[row, 1 - side], packets, i)
                 former = wide(connections[row]["former"]) - 1
                 if former >= 0 and is_of_former(endpoints[row, side], endpoints[row, 1 - side], packets, i):
                     row = former
@@ -162,8 +168,8 @@ def reconstruct_batch(
         connections[row]["last_packet"] = number
         if protocol == Protocol.TCP:
             segment(
-                connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, labels, i, ts_ns, number,
-                transitions,
+                connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, labels, i,
+                payload_on_wire(starts, origlens, packets, i), ts_ns, number, unacked, transitions,
             )  # fmt: skip
             if reused:
                 labels.events[i] = wide(labels.events[i]) | 1 << Event.REUSED_PORTS
@@ -199,8 +205,8 @@ def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pa
 
 @kernel(inline=True)
 def segment(
-    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int, number: int,
-    transitions: U8,
+    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, on_wire: int, ts_ns: int,
+    number: int, unacked: Rows, transitions: U8,
 ) -> None:  # fmt: skip
     """Segment ``i`` goes from ``fwd`` to ``rev``: everything that it says, in the order in which it is judged."""
     flags = wide(packets.flags[i])
@@ -208,13 +214,13 @@ def segment(
     expire(fwd, transitions, ts_ns)
     expire(rev, transitions, ts_ns)
 
-    events = segment_events(connection, fwd, rev, packets, i, ts_ns)
+    events = segment_events(connection, fwd, rev, packets, labels, i, on_wire, ts_ns, number, unacked)
     labels.events[i] = events
     phase = phase_of(connection, side, fwd, rev, packets, i)
     labels.phase[i] = phase
     connection["phase"] = phase
     note_phase(connection, phase, ts_ns)
-    note_segment(connection, side, fwd, rev, packets, i, events)
+    note_segment(connection, side, fwd, rev, packets, i)
     note_state(side, fwd, rev, packets, i)
     note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
@@ -229,11 +235,6 @@ def segment(
         fwd["syn_packet"] = number
 
     sends(fwd, rev, packets, i, ts_ns, transitions)
-    if not events & 1 << Event.ZERO_WINDOW_PROBE and not flags & RST:
-        fwd["nextseq"] = fwd["snd_nxt"]
-        if not wide(fwd["known"]) & KNOWS_ACKABLE or wide(packets.seq[i]) == wide(fwd["ackable_to"]):
-            fwd["ackable_to"] = fwd["snd_nxt"]
-            fwd["known"] = wide(fwd["known"]) | KNOWS_ACKABLE
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
@@ -264,16 +265,23 @@ def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
 
 @kernel(inline=True)
 def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
-    """Wireshark's tcp.completeness."""
+    """Wireshark's tcp.completeness: a first segment counts when it is a SYN, a SYN when it is the first.
+
+    Deviates: so is the SYN of a connection that FTP's commands announced, which Wireshark leaves out.
+    """
     seen = wide(connection["completeness"])
-    if flags & SYN:
-        seen |= SYN_ACK_SEEN if flags & ACK else SYN_SEEN
-    elif flags & ACK and payload_len == 0:
-        seen |= ACK_SEEN
-    if payload_len and not flags & SYN:
-        seen |= DATA_SEEN
-    if flags & FIN and flags & ACK:
-        seen |= FIN_SEEN
+    if wide(connection["first_packet"]) == wide(connection["last_packet"]):
+        if flags & (SYN | ACK) == SYN:
+            seen = SYN_SEEN | (DATA_SEEN if payload_len and not wide(connection["former"]) else 0)
+        connection["completeness"] = seen
+        return
+    if flags & ACK:
+        if flags & SYN:
+            seen |= SYN_ACK_SEEN
+        else:
+            seen |= DATA_SEEN if payload_len else ACK_SEEN
+        if flags & FIN:
+            seen |= FIN_SEEN
     if flags & RST:
         seen |= RST_SEEN
     connection["completeness"] = seen
@@ -282,11 +290,9 @@ def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
 @kernel(inline=True)
 def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int, ts_ns: int) -> None:
     """The handshake's round trip: from the client's latest SYN to its first ACK of the SYN-ACK."""
-    if side != Side.CLIENT:
+    if side != Side.CLIENT or flags & SYN or not flags & ACK:
         return
-    if flags & SYN:
-        connection["syn_ns"] = ts_ns
-    elif flags & ACK and wide(connection["handshake_rtt_ns"]) < 0 and wide(fwd["syns"]) and wide(rev["syns"]):
+    if wide(connection["handshake_rtt_ns"]) < 0 and wide(fwd["syns"]) and wide(rev["syns"]):
         connection["handshake_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
 
 

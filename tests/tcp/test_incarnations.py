@@ -65,6 +65,16 @@ CASES = {
         C > S  R 101                 | teardown CLOSED CLOSED
         S > C  SA 700 ack 501        | #2 handshake ESTABLISHED SYN-RECEIVED
     """,
+    "no SYN,ACK that answers the client's SYN again": OPEN + """
+        C > S  R 101                 | teardown CLOSED CLOSED
+        S > C  SA 700 ack 101        | handshake CLOSED CLOSED
+    """,
+    "a SYN,ACK that answers the client's SYN for the first time": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 300 ack 91         | handshake SYN-SENT SYN-RECEIVED
+        C > S  R 91                  | teardown SYN-SENT LISTEN
+        S > C  SA 700 ack 101        | #2 handshake ESTABLISHED SYN-RECEIVED
+    """,
     "no SYN that says FIN or RST too": OPEN + """
         C > S  SR 900                | teardown ESTABLISHED ESTABLISHED
         C > S  SF 900                | teardown ESTABLISHED ESTABLISHED
