@@ -26,7 +26,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from analyzer import jit
 from analyzer.capture import ring
 from analyzer.capture.ahead import CompiledAhead
 from analyzer.capture.filter import Filter, Program, compile_filter
@@ -112,6 +111,7 @@ class LiveCapture:
         expression = filter_expression.strip()
         self._socket, self._scapy = _open(found, expression)
         try:
+            self._ahead = CompiledAhead(rehearsal)
             self._ring = self._listen(found, buffer_bytes)
             self._filter = self._attach(expression)
             _let_in(self._socket, interface)
@@ -127,7 +127,6 @@ class LiveCapture:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._waked, select.POLLIN)
-        self._ahead = CompiledAhead(rehearsal)
 
     def _listen(self, found: LinkInterface, buffer_bytes: int) -> Ring:
         if found.is_loopback:
@@ -213,15 +212,14 @@ class LiveCapture:
     def _take(self) -> Frames | None:
         """Packets that pass the filter, perhaps none of those that were there; None when none were there."""
         self._ring.release()
-        most = _BATCH_PACKETS
-        if not jit.compiles(ring.walk_ring):
-            most = _INTERPRETED_BATCH_PACKETS
+        most = _BATCH_PACKETS if self._ahead.is_ready else _INTERPRETED_BATCH_PACKETS
+        if not self._ahead.is_ready:
             self._ring.set_aside(_ASIDE_BYTES)
         frames = self._ring.take(most, self.linktype)
         self._count()
+        self._ahead.tick(len(frames.number) if frames is not None else 0)
         if frames is None:
             return None
-        self._ahead.came(len(frames.number))
         if len(frames.number):
             frames = self._filter.apply(frames)
         count = len(frames.number)

@@ -85,7 +85,7 @@ _SECOND_NS = 1_000_000_000
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after so many seconds."
 )
-@click.option("--user", metavar="NAME", help="Be this user, not root, as soon as the interface is open.")
+@click.option("--user", metavar="NAME", help="Be this user once the interface is open; only its programs are named.")
 @click.option("--check-kernel", is_flag=True, help="Compare the states with those of this machine's own sockets.")
 @click.option("--hosts", metavar="PATH", help="Names of addresses, a file like /etc/hosts.")
 @click.option("--services", metavar="PATH", help="Names of ports, a file like /etc/services.")
@@ -275,10 +275,11 @@ def _agreement(kernel: KernelStates) -> Iterator[str]:
 
 
 def rehearse() -> None:
-    """Call every kernel that packets may go through, as capture/ahead.py wants it."""
+    """Call every kernel that packets may go through, as capture/ahead.py wants it: text, which may wait, last."""
     timeline = Timeline(Screen(PIPE_WIDTH), TcpdumpPrinter(TcpdumpOptions(numeric=1)))
+    frames = live.rehearse()
     with Run(io.BytesIO(_datagrams())) as run:
-        for batch in (*run, run.take(live.rehearse())):
+        for batch in [run.take(frames), *run]:
             timeline.render(batch)
 
 
