@@ -14,7 +14,8 @@ import numpy as np
 from analyzer.capture.source import open_capture
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -53,7 +54,8 @@ class Run:
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
-    ``strays`` counts those that belong to no connection, by Protocol.
+    ``strays`` counts those that belong to no connection, by Protocol. ``known_servers`` (KNOWN_SERVER, read-only) may
+    be set at any time.
     """
 
     def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
@@ -62,6 +64,7 @@ class Run:
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
         self._reconstruction = Reconstruction()
+        self.known_servers: Rows = NO_SERVERS
         self.packets = 0
         self.first_ns = 0
         self.last_ns = 0
@@ -79,8 +82,27 @@ class Run:
 
     @property
     def count(self) -> int:
-        """Connections seen so far."""
+        """Connections in the tables."""
         return self._reconstruction.count
+
+    @property
+    def started(self) -> int:
+        """Connections seen so far, those that were let go among them."""
+        return self._reconstruction.started
+
+    def make_room(self, most: int) -> tuple[Rows, Rows] | None:
+        """Where there are more than ``most`` connections, let a quarter of those go that matter least (letting_go.py).
+
+        Returns: copies of their CONNECTION and ENDPOINT rows; None when all can stay.
+        """
+        count = self.count
+        if count <= most:
+            return None
+        connections, endpoints = self.connections[:count], self.endpoints[:count]
+        rows = first_to_go(connections, endpoints, count - most * 3 // 4)
+        gone = copied(connections, rows), copied(endpoints, rows)
+        self._reconstruction.let_go(rows)
+        return gone
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +145,7 @@ class Run:
         self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
         self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
         self.packets += len(frames.start)
-        labels = self._reconstruction.feed(frames, packets)
+        labels = self._reconstruction.feed(frames, packets, self.known_servers)
         self.strays += np.bincount(packets.protocol[labels.connection == 0], minlength=len(Protocol))
         return labels
 

@@ -79,9 +79,11 @@ class Evidence(IntEnum):
     SYN = 1
     SYN_ACK = 2
     """The other endpoint answered a SYN that was not captured."""
-    PORTS = 3
+    LISTENER = 3
+    """The other endpoint is one of those where a program is known to listen."""
+    PORTS = 4
     """The other endpoint's port is the one that servers use."""
-    FIRST_PACKET = 4
+    FIRST_PACKET = 5
     """It sent the first packet seen."""
 
 
@@ -401,3 +403,20 @@ ENDPOINT = np.dtype(
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_WINDOW, KNOWS_AHEAD, GOT_ACK, GOT_FIN = 1, 2, 4, 8, 16, 32, 64, 128
 KNOWS_BEYOND, KNOWS_ACKABLE = 256, 512
+
+
+# ---------------------------------------------------------------- what this machine knows
+
+KNOWN_SERVER = np.dtype(
+    [
+        ("ip_version", np.uint8),
+        ("port", np.uint16),
+        ("address", np.uint32, (4,)),  # words as in Packets.address: an IPv4 address is the last, the others are 0
+        ("mask", np.uint32, (4,)),
+    ],
+    align=True,
+)
+"""An end where a TCP server listens. An address of this version matches when ``address & mask`` is equal."""
+
+NO_SERVERS: Rows = np.zeros(0, KNOWN_SERVER)
+NO_SERVERS.flags.writeable = False

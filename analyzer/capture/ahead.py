@@ -48,24 +48,26 @@ class CompiledAhead:
         self._packets += packets
         if self._process is None:
             if self._packets >= jit.WARM_PACKETS or time.monotonic() - self._began >= PATIENCE_S:
-                self._process = _start(self._module)
+                self._start()
         elif self._process.poll() is not None:
             self.is_ready = True  # or it failed, and would fail again
+
+    def _start(self) -> None:
+        nowhere = subprocess.DEVNULL
+        environment = os.environ | {"TCPFLOW_VIEW_JIT": "always", "PYTHONPATH": os.pathsep.join(_path())}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _REHEARSE, self._module],
+                env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True,
+            )  # fmt: skip
+        except OSError:  # such as when root was given up, and the user may not run this Python
+            self.is_ready = True
 
     def close(self) -> None:
         """End the process, if it is still there."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
-
-
-def _start(module: str) -> subprocess.Popen[bytes]:
-    nowhere = subprocess.DEVNULL
-    environment = os.environ | {"TCPFLOW_VIEW_JIT": "always", "PYTHONPATH": os.pathsep.join(_path())}
-    return subprocess.Popen(
-        [sys.executable, "-c", _REHEARSE, module],
-        env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True,
-    )  # fmt: skip
 
 
 def _path() -> list[str]:

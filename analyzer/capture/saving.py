@@ -59,7 +59,8 @@ class _Records(NamedTuple):
 class CaptureWriter:
     """Writes batches of frames, all of one link type.
 
-    Attributes: ``paths`` the files there are, the one being written last; ``packets`` written so far.
+    Attributes: ``paths`` the files there are, the one being written last; ``packets`` written so far;
+    ``has_latest_only`` whether files may have been removed.
 
     ``rotate_bytes`` is the most that a file may have (a longer packet gets one for itself), ``rotate_ns`` the time that
     it spans, counted from the first packet; ``keep_files`` how many files are kept; 0 is no limit. ``interface`` is
@@ -81,6 +82,7 @@ class CaptureWriter:
     ) -> None:
         self.paths: list[Path] = []
         self.packets = 0
+        self.has_latest_only = keep_files > 0
         self._path = Path(path)
         self._pcapng = self._path.suffix.lower() == ".pcapng"
         if self._pcapng:

@@ -31,6 +31,7 @@ class Owners:
         self._ended = -math.inf
 
     def __enter__(self) -> Self:
+        self._programs.look_for_servers()
         self.tick()
         return self
 
@@ -53,10 +54,13 @@ class Owners:
 
     def of(self, connection: Rows) -> tuple[str, str]:
         """The programs behind client and server of a CONNECTION row; empty where they are not known."""
-        if connection["protocol"] != Protocol.TCP:
-            return "", ""
+        protocol = Protocol(int(connection["protocol"]))
         client, server = ends_of(connection)
-        return self._programs.of(client, server), self._programs.of(server, client)
+        return self._programs.of(protocol, client, server), self._programs.of(protocol, server, client)
+
+    def known_servers(self) -> Rows:
+        """The ends on which this machine's TCP sockets listen, since before the first packet: KNOWN_SERVER rows."""
+        return self._programs.known_servers()
 
     def is_here(self, address: bytes) -> bool:
         """Whether an address is this machine's."""

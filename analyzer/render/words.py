@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analyzer.explain.losses import DOUBTFUL_EVENTS
 from analyzer.explain.why import Cause
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -84,14 +85,20 @@ ENDINGS = {
 }
 """How a connection ended, in a word or two; explain/why.py has the sentence."""
 
+_DOUBTED_EVENTS = EVENTS | {event: Word(f"{EVENTS[event].text}?") for event in Event if DOUBTFUL_EVENTS >> event & 1}
+
 _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 
 
-def events_of(bits: int) -> list[Word]:
-    """The words of the events in ``Labels.events``; a retransmission that has a nearer name has that alone."""
+def events_of(bits: int, *, has_losses: bool = False) -> list[Word]:
+    """The words of the events in ``Labels.events``; a retransmission that has a nearer name has that alone.
+
+    Where the capture has losses of its own, those that may come from them have a question mark, and are not loud.
+    """
     if bits & _NEARER:
         bits &= ~(1 << Event.RETRANSMISSION)
-    return [EVENTS[event] for event in Event if bits >> event & 1]
+    words = EVENTS if not has_losses else _DOUBTED_EVENTS
+    return [words[event] for event in Event if bits >> event & 1]
 
 
 FLAG_WORDS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")

@@ -147,7 +147,23 @@ def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
 
 
 @kernel(inline=True)
-def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
+def listens(servers: Rows, packets: Packets, i: int, word: int, port: int) -> bool:
+    """Whether an end of packet ``i``, its address from column ``word`` on and its port, is among KNOWN_SERVER rows."""
+    for k in range(len(servers)):
+        if wide(servers[k]["port"]) == port and wide(servers[k]["ip_version"]) == wide(packets.ip_version[i]):
+            address = servers[k]["address"]
+            mask = servers[k]["mask"]
+            same = True
+            for w in range(4):
+                if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
+                    same = False
+            if same:
+                return True
+    return False
+
+
+@kernel(inline=True)
+def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
     """Who is the client, told by the first packet seen: (the side that sent it, Evidence)."""
     flags = wide(packets.flags[i])
     if wide(packets.protocol[i]) == Protocol.TCP and flags & SYN:
@@ -156,6 +172,10 @@ def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
         return Side.CLIENT, Evidence.SYN
     src_port = wide(packets.src_port[i])
     dst_port = wide(packets.dst_port[i])
+    if wide(packets.protocol[i]) == Protocol.TCP and len(servers):
+        source_listens = listens(servers, packets, i, 0, src_port)
+        if source_listens != listens(servers, packets, i, 4, dst_port):
+            return Side.SERVER if source_listens else Side.CLIENT, Evidence.LISTENER
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
@@ -164,12 +184,12 @@ def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
 
 
 @kernel(inline=True)
-def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int) -> int:
+def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int, servers: Rows) -> int:
     """Write the row (all zero before) of a connection that packet ``i`` starts.
 
     Returns: the side that sent it.
     """
-    side, evidence = client_evidence(packets, i)
+    side, evidence = client_evidence(packets, i, servers)
     shift = 4 if side == Side.SERVER else 0
     for k in range(8):
         connection["address"][k] = packets.address[i, k ^ shift]

@@ -97,6 +97,15 @@ def test_a_rehearsal_that_fails_leaves_kernels_interpreted(tmp_path: Path, monke
     assert one._process is process
 
 
+def test_no_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = CompiledAhead(rehearsal(tmp_path, monkeypatch))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    one.tick(jit.WARM_PACKETS)
+    assert one.is_ready
+    one.close()
+    assert jit.fastest(seq_add)(1, 2) == 3
+
+
 def test_the_process_ends_with_the_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = CompiledAhead(rehearsal(tmp_path, monkeypatch, "import time; time.sleep(1_000)"))
     one.tick(jit.WARM_PACKETS)
