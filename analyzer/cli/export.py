@@ -53,6 +53,8 @@ def command(context: click.Context, file: str, filter_words: tuple[str, ...], re
                 else:
                     for batch in run:
                         write_packets(out, *batch)
+                        if run.capture.size is None:  # a pipe may be a slow one
+                            out.flush()
                         tick(run)
         except OSError as error:
             if isinstance(error, BrokenPipeError) or output is None:

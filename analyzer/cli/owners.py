@@ -16,6 +16,9 @@ from analyzer.tables import Protocol, Rows
 _PAUSE_S, _PAUSE_SHARE = 0.2, 20
 """Between two looks: so long, or so many times of what a look takes."""
 
+_HASTE_SHARE = 2
+"""The same when a connection is new: its sockets may soon be gone."""
+
 
 class Owners:
     """Looks at this machine's sockets in a thread of its own while it is entered; ``tick`` is to be called often."""
@@ -28,6 +31,7 @@ class Owners:
         self._thread = ThreadPoolExecutor(1, "owners")
         self._looking: Future[None] | None = None
         self._took_s = 0.0
+        self._in_haste = False
         self._ended = -math.inf
 
     def __enter__(self) -> Self:
@@ -42,14 +46,17 @@ class Owners:
         if kind is None:
             self._look()  # what came since the last look may still be there
 
-    def tick(self) -> None:
-        """Look again if it is time."""
+    def tick(self, *, is_news: bool = False) -> None:
+        """Look again if it is time, or soon where a connection is new."""
+        self._in_haste |= is_news
         if self._looking is not None:
             if not self._looking.done():
                 return
             self._looking.result()
             self._looking = None
-        if time.monotonic() - self._ended >= max(_PAUSE_S, _PAUSE_SHARE * self._took_s):
+        pause_s = _HASTE_SHARE * self._took_s if self._in_haste else max(_PAUSE_S, _PAUSE_SHARE * self._took_s)
+        if time.monotonic() - self._ended >= pause_s:
+            self._in_haste = False
             self._looking = self._thread.submit(self._look)
 
     def of(self, connection: Rows) -> tuple[str, str]:

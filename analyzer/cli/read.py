@@ -1,23 +1,26 @@
-"""``tcpflow-view read``: what a saved capture holds, the table of its connections, and their lives."""
+"""``tcpflow-view read``: what a saved capture holds, the table of its connections, and their lives.
+
+A pipe whose packets happen now shows them as they come, before that (piped.py).
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import BinaryIO
 
 import click
 
 from analyzer.cli.ending import end
+from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
 from analyzer.errors import UsageError
-from analyzer.pipeline import Run, lives, survey
+from analyzer.pipeline import lives, survey
 from analyzer.render.screen import screen_of
 from analyzer.render.untrusted import visible
 from analyzer.tables import Life
@@ -32,7 +35,8 @@ Examples:
   tcpflow-view read capture.pcap
   tcpflow-view read capture.pcap port 1235
   tcpflow-view read capture.pcapng.gz -c 1,4-7 --all
-  tcpdump -i lo -w - port 1235 | tcpflow-view read -
+  zcat capture.pcap.gz | tcpflow-view read -
+  tcpdump -U -w - -i lo port 1235 | tcpflow-view read -
 """
 
 
@@ -55,16 +59,27 @@ def command(
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter. All
     connections are told when there are few, otherwise those chosen with -c.
+
+    Packets that come through a pipe while they happen, as from tcpdump -U -w -, are shown as they come.
     """
-    screen = screen_of(color)
     expression = " ".join(filter_words)
-    with _rereadable(file) as source:
-        _rewind(source)
-        with ReadingProgress() as progress:
-            run = survey(source, expression, on_batch=progress.tick)
+    with ExitStack() as stack:
+        source, first = stack.enter_context(_opened(file)), 0
+        if isinstance(source, str) or source.seekable():
+            if not isinstance(source, str):
+                first = source.tell()
+            with ReadingProgress() as progress:
+                run = survey(source, expression, on_batch=progress.tick)
+        else:
+            pipe, source = source, stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            name = "standard input" if file == "-" else file
+            run = survey_piped(pipe, name, source, expression, color)
+        screen = screen_of(color)
         numbers = range(1, run.count + 1) if chosen is None else numbers_of(chosen, run.count)
         told = numbers if chosen is not None or run.count <= FEW_CONNECTIONS else ()
-        found = _lives(run, source, expression, told, whole)
+        if not isinstance(source, str):
+            source.seek(first)
+        found = _lives(source, expression, told, whole)
         write_summary(run, quality_of(run), file, numbers, found, screen, whole=whole)
         if numbers and not told:
             screen.write([_INVITATION])
@@ -93,23 +108,13 @@ def _there_are(count: int) -> str:
     return "there is only one" if count == 1 else f"the last one is {count:,}"
 
 
-@contextmanager
-def _rereadable(file: str) -> Iterator[str | BinaryIO]:
-    """What can be read twice: the file's name, or a copy of what standard input or another pipe brings."""
-    is_input = file == "-" and sys.stdin is not None and not sys.stdin.isatty()
-    if not is_input and not _is_pipe(file):
-        yield file
-        return
-    with tempfile.TemporaryFile() as copy:
-        try:
-            if is_input:
-                _copy_to_its_end(sys.stdin.buffer, copy)
-            else:
-                with open(file, "rb") as pipe:
-                    _copy_to_its_end(pipe, copy)
-        except OSError as error:
-            raise UsageError(f"{visible(file)}: cannot keep a copy of what it brings: {error.strerror}") from None
-        yield copy
+def _opened(file: str) -> AbstractContextManager[str | BinaryIO]:
+    """A file's name, or what there is to read where a name does not do: standard input, another pipe."""
+    if file != "-":
+        return open(file, "rb", buffering=0) if _is_pipe(file) else nullcontext(file)
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return nullcontext(file)
+    return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
 def _is_pipe(file: str) -> bool:
@@ -119,24 +124,10 @@ def _is_pipe(file: str) -> bool:
         return False
 
 
-def _copy_to_its_end(source: BinaryIO, copy: BinaryIO) -> None:
-    """Copy what comes. Ctrl-C ends the program that writes too, and what it still wrote is wanted; a second ends us."""
-    try:
-        shutil.copyfileobj(source, copy)
-    except KeyboardInterrupt:
-        shutil.copyfileobj(source, copy)
-
-
-def _lives(run: Run, source: str | BinaryIO, expression: str, numbers: Sequence[int], whole: bool) -> dict[int, Life]:
+def _lives(source: str | BinaryIO, expression: str, numbers: Sequence[int], whole: bool) -> dict[int, Life]:
     """The packets of the connections with these numbers, which takes a second pass."""
     if not numbers:
         return {}
-    _rewind(source)
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress("following") as progress:
         return lives(source, expression, numbers, on_batch=progress.tick, **bound)
-
-
-def _rewind(source: str | BinaryIO) -> None:
-    if not isinstance(source, str):
-        source.seek(0)

@@ -24,6 +24,7 @@ Examples:
   tcpflow-view timeline --tcpdump capture.pcap
   tcpflow-view timeline --tcpdump -nvXS -tttt capture.pcap port 1235
   tcpflow-view timeline --tcpdump --hosts hosts --services services capture.pcap
+  tcpdump -U -w - -i lo port 1235 | tcpflow-view timeline - | grep teardown
 """
 
 MOST_TIME_FLAGS = 5
@@ -76,21 +77,22 @@ def command(
     if tcpdump:
         with open_capture(file, expression, batch_packets=BATCH_PACKETS) as capture:
             texts = (printer.render(frames).text.data for frames in first_frames(capture, packets))
-            print_all(texts, by_line)
+            print_all(texts, by_line or capture.size is None)
         end(context, capture)
     else:
         timeline = Timeline(screen_of(color), printer)
         with Run(file, expression) as run:
-            print_all((timeline.render(batch).encode() for batch in first_batches(run, packets)), by_line)
+            lines = (timeline.render(batch).encode() for batch in first_batches(run, packets))
+            print_all(lines, by_line or run.capture.size is None)
         end(context, run.capture)
 
 
-def print_all(texts: Iterable[bytes | memoryview], by_line: bool) -> None:
-    """Write texts to standard output."""
+def print_all(texts: Iterable[bytes | memoryview], at_once: bool) -> None:
+    """Write texts to standard output, ``at_once`` without waiting for more of them: a pipe may be a slow one."""
     out = sys.stdout.buffer
     for text in texts:
         out.write(text)
-        if by_line or out.isatty():
+        if at_once or out.isatty():
             out.flush()
     out.flush()
 

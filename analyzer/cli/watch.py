@@ -65,7 +65,9 @@ class Watch:
             except AnalyzerError as error:
                 self.trouble = str(error)
                 return
+        started = self._run.started
         batch = self._run.take(frames)
+        self._owners.tick(is_news=self._run.started > started)
         if self._run.started <= FEW_CONNECTIONS:
             self._lives.add(batch)
         self._shown.add(batch, self._capture.dropped)

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analyzer.cli import owners as owners_module
 from analyzer.cli.owners import Owners
 from analyzer.explain.processes import packed
 from analyzer.tables import CONNECTION, Protocol, Rows
-from tests.capture.namespaces import needs_root
+from tests.capture.namespaces import needs_root, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,23 @@ def test_both_ends_of_tcp_and_of_udp() -> None:
         assert owners.sentence(row) == f"The client was {ends[0]}, the server was {ends[0]}."
 
 
+def test_a_new_connection_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sockets may soon be gone."""
+    monkeypatch.setattr(owners_module, "_PAUSE_S", 1_000)
+    with Owners() as owners:
+        wait_for(lambda: owners._ended > 0 and (owners.tick(), owners._looking is None)[1])
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname()) as client,
+        ):
+            row = conversation(client, server)
+            owners.tick()
+            assert owners._looking is None
+            owners.tick(is_news=True)
+            wait_for(lambda: (owners.tick(), owners.of(row)[0] != "")[1])
+    assert owners.of(row)[0].endswith(f" ({os.getpid()})")
+
+
 def test_servers_are_known_before_the_first_look_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Owners, "tick", lambda owners: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -64,6 +82,7 @@ AS_NOBODY = """
 import os, socket, sys
 import psutil, scapy.arch.linux
 import analyzer.explain.processes as processes
+from analyzer.cli import owners as owners_module
 from analyzer.cli.owners import Owners
 if sys.argv[1] == "proc":
     processes.owned_sockets = processes.owned_sockets_of_proc

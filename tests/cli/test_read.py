@@ -95,6 +95,18 @@ def test_standard_input_is_read_twice() -> None:
     assert result.stdout.splitlines()[1:] == read(ECHO).stdout.splitlines()[1:]
 
 
+def test_a_file_on_standard_input_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    longer = tmp_path / "longer"
+    longer.write_bytes(b"before it" + Path(ECHO).read_bytes())
+    with longer.open("rb", buffering=0) as stream:
+        stream.seek(len(b"before it"))
+        done = subprocess.run(
+            [sys.executable, "-m", "analyzer", "read", "-"], stdin=stream, capture_output=True, text=True, check=True,
+            env=os.environ | {"COLUMNS": "100", "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+    assert done.stdout.splitlines()[1:] == read(ECHO).stdout.splitlines()[1:]
+
+
 def test_colour_on_request() -> None:
     assert "\x1b[" not in read(ECHO).stdout
     painted = read(ECHO, "--color", "always").stdout
