@@ -13,10 +13,10 @@ from analyzer.explain.processes import Programs, ends_of
 from analyzer.render.untrusted import visible
 from analyzer.tables import Protocol, Rows
 
-_PAUSE_S, _PAUSE_SHARE = 0.2, 20
+_PAUSE_S, _PAUSE_SHARE = 0.2, 5
 """Between two looks: so long, or so many times of what a look takes."""
 
-_HASTE_SHARE = 2
+_HASTE_SHARE = 1
 """The same when a connection is new: its sockets may soon be gone."""
 
 
@@ -80,7 +80,8 @@ class Owners:
         return f"The {', the '.join(parts)}." if parts else ""
 
     def _look(self) -> None:
+        is_first = self._ended == -math.inf
         began = time.monotonic()
         self._programs.look()
         self._ended = time.monotonic()
-        self._took_s = self._ended - began
+        self._took_s = 0.0 if is_first else self._ended - began  # the first one imports what it needs
