@@ -37,6 +37,7 @@ _MOST_INTRODUCED = 100_000
 _UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
 _OPTIONS = re.compile(r", options \[([^\]]*)\]")
 _DISPENSABLE = re.compile(r"^Flags |, win \d+|, options \[[^\]]*\]")
+_WINDOW = re.compile(r", win \d+")
 _ENDPOINTS = re.compile(r"^(\S+) IP6? (\S+) > (\S+): ")
 
 
@@ -147,7 +148,7 @@ class Timeline:
 
 
 def _cut(line: str, width: int) -> str:
-    """tcpdump's line in so many columns: with fewer of its options, then without its end."""
+    """tcpdump's line in so many columns: with fewer of its options, then without the window, then without its end."""
     if len(line) <= width:
         return line
     if options := _OPTIONS.search(line):
@@ -157,6 +158,8 @@ def _cut(line: str, width: int) -> str:
             told = told[: max(room, 0)].rpartition(",")[0]
             told = f"{told},…" if told else ""
         line = line[: options.start()] + (f", options [{told}]" if told else "") + line[options.end() :]
+    if len(line) > width:
+        line = _WINDOW.sub("", line)
     return fit(line, width)
 
 
