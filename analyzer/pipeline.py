@@ -58,13 +58,15 @@ class Run:
     be set at any time.
     """
 
-    def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
+    def __init__(
+        self, source: Source | OpenCapture, filter_expression: str = "", known_servers: Rows = NO_SERVERS
+    ) -> None:
         if isinstance(source, OpenCapture):
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
         self._reconstruction = Reconstruction()
-        self.known_servers: Rows = NO_SERVERS
+        self.known_servers = known_servers
         self.packets = 0
         self.first_ns = 0
         self.last_ns = 0
@@ -150,9 +152,12 @@ class Run:
         return labels
 
 
-def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
+def survey(
+    source: Source, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
+    on_batch: Callable[[Run], None] | None = None,
+) -> Run:  # fmt: skip
     """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
-    with Run(source, filter_expression) as run:
+    with Run(source, filter_expression, known_servers) as run:
         run.exhaust(on_batch)
     return run
 
@@ -161,6 +166,7 @@ def lives(
     source: Source,
     filter_expression: str,
     numbers: Collection[int],
+    known_servers: Rows = NO_SERVERS,
     *,
     most_packets: int = 20_000,
     on_batch: Callable[[Run], None] | None = None,
@@ -171,7 +177,7 @@ def lives(
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
     kept = Lives(numbers, most_packets)
-    with Run(source, filter_expression) as run:
+    with Run(source, filter_expression, known_servers) as run:
         for batch in run:
             kept.add(batch)
             if on_batch:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import click
 
+from analyzer.cli import servers
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
@@ -23,7 +24,7 @@ from analyzer.errors import UsageError
 from analyzer.pipeline import lives, survey
 from analyzer.render.screen import screen_of
 from analyzer.render.untrusted import visible
-from analyzer.tables import Life
+from analyzer.tables import Life, Rows
 
 _INVITATION = " -c N shows the life of connection N, -c 1,4-7 of several."
 
@@ -46,6 +47,7 @@ Examples:
 @click.option(
     "-c", "--connection", "chosen", metavar="N", help="Only these connections, by their numbers: 3, or 1,4-7."
 )
+@servers.option
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet of a connection.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
@@ -53,8 +55,9 @@ Examples:
 )  # fmt: skip
 @click.pass_context
 def command(
-    context: click.Context, file: str, filter_words: tuple[str, ...], chosen: str | None, whole: bool, color: str
-) -> None:
+    context: click.Context, file: str, filter_words: tuple[str, ...], chosen: str | None, server_ends: tuple[str, ...],
+    whole: bool, color: str,
+) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter. All
@@ -63,23 +66,24 @@ def command(
     Packets that come through a pipe while they happen, as from tcpdump -U -w -, are shown as they come.
     """
     expression = " ".join(filter_words)
+    known = servers.known(server_ends, expression)
     with ExitStack() as stack:
         source, first = stack.enter_context(_opened(file)), 0
         if isinstance(source, str) or source.seekable():
             if not isinstance(source, str):
                 first = source.tell()
             with ReadingProgress() as progress:
-                run = survey(source, expression, on_batch=progress.tick)
+                run = survey(source, expression, known, on_batch=progress.tick)
         else:
             pipe, source = source, stack.enter_context(tempfile.TemporaryFile(buffering=0))
             name = "standard input" if file == "-" else file
-            run = survey_piped(pipe, name, source, expression, color)
+            run = survey_piped(pipe, name, source, expression, known, color)
         screen = screen_of(color)
         numbers = range(1, run.count + 1) if chosen is None else numbers_of(chosen, run.count)
         told = numbers if chosen is not None or run.count <= FEW_CONNECTIONS else ()
         if not isinstance(source, str):
             source.seek(first)
-        found = _lives(source, expression, told, whole)
+        found = _lives(source, expression, told, known, whole)
         write_summary(run, quality_of(run), file, numbers, found, screen, whole=whole)
         if numbers and not told:
             screen.write([_INVITATION])
@@ -124,10 +128,12 @@ def _is_pipe(file: str) -> bool:
         return False
 
 
-def _lives(source: str | BinaryIO, expression: str, numbers: Sequence[int], whole: bool) -> dict[int, Life]:
+def _lives(
+    source: str | BinaryIO, expression: str, numbers: Sequence[int], known: Rows, whole: bool
+) -> dict[int, Life]:
     """The packets of the connections with these numbers, which takes a second pass."""
     if not numbers:
         return {}
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress("following") as progress:
-        return lives(source, expression, numbers, on_batch=progress.tick, **bound)
+        return lives(source, expression, numbers, known, on_batch=progress.tick, **bound)

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.capture.live import LiveCapture
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.owners import Owners
@@ -20,7 +22,7 @@ from analyzer.render.quantities import count, counted, size
 from analyzer.render.screen import Screen
 from analyzer.render.untrusted import visible
 from analyzer.render.words import ENDINGS, SIDES, STATES
-from analyzer.tables import Frames
+from analyzer.tables import NO_SERVERS, Frames, Rows
 
 _MOST_OF_A_LIFE = 1_000
 """Packets kept of each of the first connections, to tell their lives at the end."""
@@ -36,13 +38,14 @@ class Watch:
 
     def __init__(
         self, capture: LiveCapture, shown: Shown, owners: Owners, saver: CaptureWriter | None,
-        kernel: KernelStates | None, max_connections: int,
+        kernel: KernelStates | None, known_servers: Rows, max_connections: int,
     ) -> None:  # fmt: skip
         self.trouble = ""
         self._capture, self._shown, self._owners, self._saver = capture, shown, owners, saver
         self._kernel, self._max_connections = kernel, max_connections
         self._run = Run(capture)
-        self._run.known_servers = owners.known_servers()
+        self._said_servers, self._own_servers = known_servers, NO_SERVERS
+        self._ask_who_listens()
         self._lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
         self._departed = Departed()
 
@@ -78,10 +81,18 @@ class Watch:
         """Do what is due whether or not packets come."""
         run = self._run
         self._owners.tick()
-        run.known_servers = self._owners.known_servers()
+        self._ask_who_listens()
         if self._kernel:
             self._kernel.tick(run.connections[: run.count], run.endpoints[: run.count], time.time_ns())
         self._shown.tick(run, self._capture.dropped)
+
+    def _ask_who_listens(self) -> None:
+        own = self._owners.known_servers()
+        if own is not self._own_servers:
+            self._own_servers = own
+            known = np.concatenate([own, self._said_servers])
+            known.flags.writeable = False
+            self._run.known_servers = known
 
     def write_summary(self, screen: Screen) -> None:
         """Write what ``read`` would, and what only this run knows."""

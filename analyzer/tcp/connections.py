@@ -147,19 +147,26 @@ def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
 
 
 @kernel(inline=True)
-def listens(servers: Rows, packets: Packets, i: int, word: int, port: int) -> bool:
-    """Whether an end of packet ``i``, its address from column ``word`` on and its port, is among KNOWN_SERVER rows."""
+def known_as(servers: Rows, packets: Packets, i: int, word: int, port: int) -> int:
+    """The best Evidence that an end of packet ``i``, its address from column ``word`` on, is a server's; 0 none."""
+    best = 0
     for k in range(len(servers)):
-        if wide(servers[k]["port"]) == port and wide(servers[k]["ip_version"]) == wide(packets.ip_version[i]):
-            address = servers[k]["address"]
-            mask = servers[k]["mask"]
-            same = True
-            for w in range(4):
-                if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
-                    same = False
-            if same:
-                return True
-    return False
+        evidence = wide(servers[k]["evidence"])
+        if wide(servers[k]["port"]) not in (0, port) or (best and best <= evidence):
+            continue
+        if wide(servers[k]["protocol"]) not in (0, wide(packets.protocol[i])):
+            continue
+        if wide(servers[k]["ip_version"]) not in (0, wide(packets.ip_version[i])):
+            continue
+        address = servers[k]["address"]
+        mask = servers[k]["mask"]
+        same = True
+        for w in range(4):
+            if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
+                same = False
+        if same:
+            best = evidence
+    return best
 
 
 @kernel(inline=True)
@@ -172,10 +179,13 @@ def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
         return Side.CLIENT, Evidence.SYN
     src_port = wide(packets.src_port[i])
     dst_port = wide(packets.dst_port[i])
-    if wide(packets.protocol[i]) == Protocol.TCP and len(servers):
-        source_listens = listens(servers, packets, i, 0, src_port)
-        if source_listens != listens(servers, packets, i, 4, dst_port):
-            return Side.SERVER if source_listens else Side.CLIENT, Evidence.LISTENER
+    if len(servers):
+        source = known_as(servers, packets, i, 0, src_port)
+        destination = known_as(servers, packets, i, 4, dst_port)
+        if source and (destination == 0 or source < destination):
+            return Side.SERVER, source
+        if destination and destination != source:
+            return Side.CLIENT, destination
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
