@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.explain.why import Cause, cause_of
-from analyzer.jit import fastest, kernel, wide
+from analyzer.explain.why import Cause, causes_of
 from analyzer.tables import I64, Protocol, Rows
 
 
@@ -32,13 +31,5 @@ class Departed:
         self.udp += len(connections) - tcp
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())
-        fastest(count_causes)(connections, endpoints, self.by_cause)
+        self.by_cause += np.bincount(causes_of(connections, endpoints), minlength=len(Cause))
         self.by_cause[Cause.NONE] = 0
-
-
-@kernel
-def count_causes(connections: Rows, endpoints: Rows, by_cause: I64) -> None:
-    """Add each connection to its Cause."""
-    for i in range(len(connections)):
-        cause = cause_of(connections[i], endpoints[i, 0], endpoints[i, 1])
-        by_cause[cause] = wide(by_cause[cause]) + 1
