@@ -168,7 +168,7 @@ def _follow(watch: Watch, capture: LiveCapture, shown: Shown, count: int | None,
                 watch.take(frames if count is None else _first(frames, count - watch.packets))
             if watch.trouble or watch.packets == count or (frames is None and (was_stopped or capture.ended)):
                 return
-            watch.tick()
+            watch.tick(is_drained=frames is None)
             if not is_stopped and (shown.wants_end() or time.monotonic() >= deadline):
                 stop()
 

@@ -77,13 +77,15 @@ class Watch:
         if gone := self._run.make_room(self._max_connections):
             self._departed.add(*gone)
 
-    def tick(self) -> None:
-        """Do what is due whether or not packets come."""
+    def tick(self, *, is_drained: bool) -> None:
+        """Do what is due whether or not packets come; ``is_drained`` says that none are waiting."""
         run = self._run
         self._owners.tick()
         self._ask_who_listens()
         if self._kernel:
-            self._kernel.tick(run.connections[: run.count], run.endpoints[: run.count], time.time_ns())
+            now_ns = time.time_ns()
+            rows = run.connections[: run.count], run.endpoints[: run.count]
+            self._kernel.tick(*rows, now_ns, now_ns if is_drained else run.last_ns)
         self._shown.tick(run, self._capture.dropped)
 
     def _ask_who_listens(self) -> None:
