@@ -6,7 +6,8 @@ to do, because a compile costs seconds and importing the compiler costs more tha
 
 - ``TCPFLOW_VIEW_JIT=always`` or ``never`` decides; so does Numba's own ``NUMBA_DISABLE_JIT=1``;
 - otherwise compiled code is used as soon as ``expect(packets)`` was told of enough packets to pay for it: a few
-  thousand when the kernel's code is on disk, more when it must be made first.
+  thousand when the kernel's code is on disk, more when it must be made first;
+- a process that must not stop for a compile says ``only_from_disk()``: compiled code is used as soon as it is there.
 
 Rules for kernels (tests/test_layout.py and the interpreted test run keep them):
 
@@ -47,6 +48,8 @@ wide = int
 
 _inline: dict[types.FunctionType, bool] = {}
 _expected_packets = 0
+_only_from_disk = False
+_lacking: set[types.FunctionType] = set()
 
 
 @overload
@@ -70,6 +73,18 @@ def expect(packets: int) -> None:
     _expected_packets += packets
 
 
+def only_from_disk() -> None:
+    """Compile nothing in this process: run what is compiled already, also for few packets, and interpret the rest."""
+    global _only_from_disk
+    _only_from_disk = mode() == "auto"
+    _lacking.clear()
+
+
+def lacks_code() -> bool:
+    """Whether a kernel had to be interpreted since ``only_from_disk``, for want of compiled code."""
+    return bool(_lacking)
+
+
 def mode() -> str:
     """``always``, ``never`` or ``auto``."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
@@ -83,13 +98,17 @@ def compiles(function: Callable[..., Any], cold_packets: int = COLD_PACKETS) -> 
     wanted = mode()
     if wanted != "auto":
         return wanted == "always"
-    if _expected_packets < WARM_PACKETS:
-        return False
-    if _expected_packets >= cold_packets:
-        return True
+    if not _only_from_disk:
+        if _expected_packets < WARM_PACKETS:
+            return False
+        if _expected_packets >= cold_packets:
+            return True
     from analyzer.native import is_on_disk
 
-    return is_on_disk(function)
+    found = is_on_disk(function)
+    if not found and _only_from_disk:
+        _lacking.add(function)
+    return found
 
 
 def fastest(function: Callable[P, R], cold_packets: int = COLD_PACKETS) -> Callable[P, R]:
@@ -109,6 +128,9 @@ def _native(function: types.FunctionType) -> Any:
 
 
 def _object_code(function: types.FunctionType, arguments: tuple[Any, ...]) -> Any:
+    if _only_from_disk and mode() == "auto":
+        _lacking.add(function)
+        return None
     import numba
     from numba.core.compiler_lock import global_compiler_lock
 

@@ -44,8 +44,8 @@ class ObjectCode(NamedTuple):
     """Whether it returns them as a tuple."""
 
 
-Compile = Callable[[types.FunctionType, tuple[Any, ...]], ObjectCode]
-"""Compiles a kernel for the types of these arguments."""
+Compile = Callable[[types.FunctionType, tuple[Any, ...]], ObjectCode | None]
+"""Compiles a kernel for the types of these arguments; None when it shall be interpreted."""
 
 STALE_DAYS = 30
 """Code of sources that have not been run for so long is removed."""
@@ -70,7 +70,10 @@ class NativeKernel:
         key = ",".join(signature)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = self._load(key, arguments, len(words))
+            entry = self._load(key, arguments, len(words))
+            if entry is None:
+                return self._function(*arguments)
+            self._entries[key] = entry
         returned = (ctypes.c_int64 * max(1, entry.returns))()
         exception = ctypes.c_void_p()
         status = entry.call(ctypes.addressof(returned), ctypes.addressof(exception), *words)
@@ -80,11 +83,13 @@ class NativeKernel:
             return None
         return returned[0] if not entry.is_tuple else tuple(returned)
 
-    def _load(self, key: str, arguments: tuple[Any, ...], words: int) -> _Entry:
+    def _load(self, key: str, arguments: tuple[Any, ...], words: int) -> _Entry | None:
         file = cache_folder() / f"{_name(self._function)}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.kernel"
         made = _read(file)
         if made is None:
             made = self._compile(self._function, arguments)
+            if made is None:
+                return None
             _write(file, made)
         return _Entry(_link(made.symbol, made.octets, words), made.returns, made.is_tuple)
 
@@ -159,10 +164,18 @@ def cache_folder() -> Path:
     return folder
 
 
-@cache
 def is_on_disk(function: types.FunctionType) -> bool:
     """Whether a kernel's compiled code is on disk already, for some signature."""
-    return next(cache_folder().glob(f"{_name(function)}-*.kernel"), None) is not None
+    if function in _found:
+        return True
+    if next(cache_folder().glob(f"{_name(function)}-*.kernel"), None) is None:
+        return False
+    _found.add(function)
+    return True
+
+
+_found: set[types.FunctionType] = set()
+"""Kernels that were found on disk."""
 
 
 def _name(function: types.FunctionType) -> str:

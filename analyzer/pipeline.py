@@ -15,7 +15,8 @@ from analyzer.capture.source import open_capture
 from analyzer.decode.fragments import Reassembly
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -55,15 +56,19 @@ class Run:
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
     ``strays`` counts those that belong to no connection, by Protocol; ``reassembly`` holds the IP fragments.
+    ``known_servers`` (KNOWN_SERVER, read-only) may be set at any time.
     """
 
-    def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
+    def __init__(
+        self, source: Source | OpenCapture, filter_expression: str = "", known_servers: Rows = NO_SERVERS
+    ) -> None:
         if isinstance(source, OpenCapture):
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
         self.reassembly = Reassembly()
         self._reconstruction = Reconstruction()
+        self.known_servers = known_servers
         self.packets = 0
         self.first_ns = 0
         self.last_ns = 0
@@ -81,8 +86,27 @@ class Run:
 
     @property
     def count(self) -> int:
-        """Connections seen so far."""
+        """Connections in the tables."""
         return self._reconstruction.count
+
+    @property
+    def started(self) -> int:
+        """Connections seen so far, those that were let go among them."""
+        return self._reconstruction.started
+
+    def make_room(self, most: int) -> tuple[Rows, Rows] | None:
+        """Where there are more than ``most`` connections, let a quarter of those go that matter least (letting_go.py).
+
+        Returns: copies of their CONNECTION and ENDPOINT rows; None when all can stay.
+        """
+        count = self.count
+        if count <= most:
+            return None
+        connections, endpoints = self.connections[:count], self.endpoints[:count]
+        rows = first_to_go(connections, endpoints, count - most * 3 // 4)
+        gone = copied(connections, rows), copied(endpoints, rows)
+        self._reconstruction.let_go(rows)
+        return gone
 
     def __enter__(self) -> Self:
         return self
@@ -129,14 +153,17 @@ class Run:
         self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
         self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
         self.packets += len(frames.start)
-        labels = self._reconstruction.feed(frames, packets)
+        labels = self._reconstruction.feed(frames, packets, self.known_servers)
         self.strays += np.bincount(packets.protocol[labels.connection == 0], minlength=len(Protocol))
         return labels
 
 
-def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
+def survey(
+    source: Source, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
+    on_batch: Callable[[Run], None] | None = None,
+) -> Run:  # fmt: skip
     """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
-    with Run(source, filter_expression) as run:
+    with Run(source, filter_expression, known_servers) as run:
         run.exhaust(on_batch)
     return run
 
@@ -145,6 +172,7 @@ def lives(
     source: Source,
     filter_expression: str,
     numbers: Collection[int],
+    known_servers: Rows = NO_SERVERS,
     *,
     most_packets: int = 20_000,
     on_batch: Callable[[Run], None] | None = None,
@@ -155,7 +183,7 @@ def lives(
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
     kept = Lives(numbers, most_packets)
-    with Run(source, filter_expression) as run:
+    with Run(source, filter_expression, known_servers) as run:
         for batch in run:
             kept.add(batch)
             if on_batch:

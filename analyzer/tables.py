@@ -99,9 +99,15 @@ class Evidence(IntEnum):
     SYN = 1
     SYN_ACK = 2
     """The other endpoint answered a SYN that was not captured."""
-    PORTS = 3
+    LISTENER = 3
+    """The other endpoint is one of those where a program is known to listen."""
+    NAMED = 4
+    """The other endpoint was named as a server by the user."""
+    FILTER = 5
+    """The other endpoint's port is one that the filter asks for."""
+    PORTS = 6
     """The other endpoint's port is the one that servers use."""
-    FIRST_PACKET = 4
+    FIRST_PACKET = 7
     """It sent the first packet seen."""
 
 
@@ -466,3 +472,22 @@ tcp/unacknowledged.py."""
 
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_AHEAD, GOT_ACK, GOT_FIN, KNOWS_BEYOND = 1, 2, 4, 8, 16, 32, 64, 128
+
+
+# ---------------------------------------------------------------- what is known besides
+
+KNOWN_SERVER = np.dtype(
+    [
+        ("evidence", np.uint8),  # Evidence: how it is known
+        ("protocol", np.uint8),  # Protocol: TCP or UDP; 0 both
+        ("ip_version", np.uint8),  # 0 both
+        ("port", np.uint16),  # 0 any
+        ("address", np.uint32, (4,)),  # words as in Packets.address: an IPv4 address is the last, the others are 0
+        ("mask", np.uint32, (4,)),
+    ],
+    align=True,
+)
+"""An end that is a server's. An address of this version matches when ``address & mask`` is equal."""
+
+NO_SERVERS: Rows = np.zeros(0, KNOWN_SERVER)
+NO_SERVERS.flags.writeable = False

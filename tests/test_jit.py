@@ -33,11 +33,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     native.cache_folder.cache_clear()
     jit._native.cache_clear()
-    native.is_on_disk.cache_clear()
+    native._found.clear()
     yield tmp_path
     native.cache_folder.cache_clear()
     jit._native.cache_clear()
-    native.is_on_disk.cache_clear()
+    native._found.clear()
 
 
 @pytest.fixture

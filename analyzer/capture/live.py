@@ -26,7 +26,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from analyzer import jit
 from analyzer.capture import ring
 from analyzer.capture.ahead import CompiledAhead
 from analyzer.capture.filter import Filter, Program, compile_filter
@@ -56,6 +55,9 @@ _INTERPRETED_BATCH_PACKETS = 256
 _ASIDE_BYTES = 512 << 20
 """Most memory for packets that wait for compiled code beside the ring."""
 
+_USUAL_BUFFER, _MEMORY_SHARE = 256 << 20, 16
+"""Room for packets that wait: so many octets, or this part of the machine's memory."""
+
 _DRAIN_S = 1.0
 """Longest wait for packets that Linux counted and has not handed over when a capture ends."""
 
@@ -80,7 +82,9 @@ class LiveCapture:
     filter and ``dropped`` those of them that found no room in the ring, by Linux's count; ``ended`` why the interface
     ended the capture, empty while it goes on and after ``stop``.
 
-    ``rehearsal`` names the module whose ``rehearse()`` calls all kernels that the packets will go through (ahead.py).
+    ``buffer_bytes`` is the room for packets that wait; 0 chooses what loses none of a burst of 200 MB, and less where
+    memory is short. ``rehearsal`` names the module whose ``rehearse()`` calls all kernels that the packets will go
+    through (ahead.py).
 
     Raises ``CaptureOpenError`` with what to do, and ``FilterError``.
     """
@@ -96,7 +100,7 @@ class LiveCapture:
         filter_expression: str = "",
         *,
         snaplen: int = MAXIMUM_SNAPLEN,
-        buffer_bytes: int = 64 << 20,
+        buffer_bytes: int = 0,
         rehearsal: str = __name__,
     ) -> None:
         self.path = interface
@@ -112,6 +116,7 @@ class LiveCapture:
         expression = filter_expression.strip()
         self._socket, self._scapy = _open(found, expression)
         try:
+            self._ahead = CompiledAhead(rehearsal)
             self._ring = self._listen(found, buffer_bytes)
             self._filter = self._attach(expression)
             _let_in(self._socket, interface)
@@ -127,13 +132,12 @@ class LiveCapture:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._waked, select.POLLIN)
-        self._ahead = CompiledAhead(rehearsal)
 
     def _listen(self, found: LinkInterface, buffer_bytes: int) -> Ring:
         if found.is_loopback:
             with suppress(OSError):  # Linux before 4.20 does not know it
                 self._socket.setsockopt(SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-        return open_ring(self._socket, buffer_bytes, self._snaplen, _TAKEN_OFF[self.linktype])
+        return open_ring(self._socket, buffer_bytes or _usual_buffer(), self._snaplen, _TAKEN_OFF[self.linktype])
 
     def _attach(self, expression: str) -> Filter:
         """Have Linux filter; gives what is left to be done here."""
@@ -213,15 +217,14 @@ class LiveCapture:
     def _take(self) -> Frames | None:
         """Packets that pass the filter, perhaps none of those that were there; None when none were there."""
         self._ring.release()
-        most = _BATCH_PACKETS
-        if not jit.compiles(ring.walk_ring):
-            most = _INTERPRETED_BATCH_PACKETS
+        most = _BATCH_PACKETS if self._ahead.is_ready else _INTERPRETED_BATCH_PACKETS
+        if not self._ahead.is_ready:
             self._ring.set_aside(_ASIDE_BYTES)
         frames = self._ring.take(most, self.linktype)
         self._count()
+        self._ahead.tick(len(frames.number) if frames is not None else 0)
         if frames is None:
             return None
-        self._ahead.came(len(frames.number))
         if len(frames.number):
             frames = self._filter.apply(frames)
         count = len(frames.number)
@@ -332,6 +335,11 @@ def _open(interface: LinkInterface, expression: str) -> tuple[socket.socket, Any
         raise CaptureOpenError(f"{interface.name}: {_advice(interface.name, expression)}") from None
     except OSError as error:
         raise CaptureOpenError(f"{interface.name}: cannot be listened to: {error.strerror or error}") from None
+
+
+def _usual_buffer() -> int:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(_USUAL_BUFFER, memory // _MEMORY_SHARE)
 
 
 def _let_in(sock: socket.socket, interface: str) -> None:

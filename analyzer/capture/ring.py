@@ -41,6 +41,9 @@ _USUAL_BLOCK = 64 << 10
 
 _FEWEST_BLOCKS = 4
 
+_BATCH_SHARE = 8
+"""A batch holds at most this part of the ring: Linux fills the rest meanwhile."""
+
 # struct tpacket_block_desc, in words of 32 bits
 _STATUS, _PACKETS, _FIRST, _LENGTH = 2, 3, 4, 5
 _OURS = 1
@@ -96,7 +99,7 @@ class Ring:
                 self.taken += len(frames.number)
                 return frames
             self._aside_len -= len(self._aside.popleft()._octets)
-        ready = self._ready()
+        ready = min(self._ready(), max(self._blocks // _BATCH_SHARE, 1))
         if not ready and not self._left:
             return None
         start, ts_ns = np.empty(most, np.int64), np.empty(most, np.int64)

@@ -32,6 +32,12 @@ from analyzer.tables import I64, U8, U32, Frames
 
 _SECOND = 1_000_000_000
 
+_LONG = 2_048
+"""Octets of a record from which on it costs less to write it from where it is than to copy it."""
+
+_MOST_PIECES = 1_024
+"""Pieces that one write takes (IOV_MAX)."""
+
 _RECORD = np.dtype([(name, "<u4") for name in ("seconds", "nanoseconds", "caplen", "origlen")])
 _BLOCK = np.dtype([(name, "<u4") for name in ("type", "length", "interface", "ts_high", "ts_low", "caplen", "origlen")])
 _OPTION_END, _OPTION_NAME, _OPTION_TSRESOL = 0, 2, 9
@@ -53,7 +59,8 @@ class _Records(NamedTuple):
 class CaptureWriter:
     """Writes batches of frames, all of one link type.
 
-    Attributes: ``paths`` the files there are, the one being written last; ``packets`` written so far.
+    Attributes: ``paths`` the files there are, the one being written last; ``packets`` written so far;
+    ``has_latest_only`` whether files may have been removed.
 
     ``rotate_bytes`` is the most that a file may have (a longer packet gets one for itself), ``rotate_ns`` the time that
     it spans, counted from the first packet; ``keep_files`` how many files are kept; 0 is no limit. ``interface`` is
@@ -75,6 +82,7 @@ class CaptureWriter:
     ) -> None:
         self.paths: list[Path] = []
         self.packets = 0
+        self.has_latest_only = keep_files > 0
         self._path = Path(path)
         self._pcapng = self._path.suffix.lower() == ".pcapng"
         if self._pcapng:
@@ -113,7 +121,7 @@ class CaptureWriter:
                 self._next_file()
                 continue
             part = records.rows(first, last)
-            self._append(_octets(part, frames.data, frames.start[first:last], frames.caplen[first:last]))
+            self._append(_pieces(part, frames.data, frames.start[first:last], frames.caplen[first:last]))
             self.packets += last - first
             first = last
 
@@ -136,18 +144,25 @@ class CaptureWriter:
             last = min(last, first + max(fit, int(is_empty)))
         return last
 
-    def _append(self, octets: memoryview) -> None:
+    def _append(self, pieces: list[memoryview]) -> None:
         whole = self._size
         try:
-            while octets:
-                count = os.write(self._file, octets)
-                self._size += count
-                octets = octets[count:]
+            for first in range(0, len(pieces), _MOST_PIECES):
+                self._write_whole(pieces[first : first + _MOST_PIECES])
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file, whole)
             self.close()
             raise self._trouble(error, f"; the {self.packets:,} packets before are saved") from None
+
+    def _write_whole(self, pieces: list[memoryview]) -> None:
+        while pieces:
+            count = os.writev(self._file, pieces)
+            self._size += count
+            while pieces and count >= len(pieces[0]):
+                count -= len(pieces.pop(0))
+            if count:
+                pieces[0] = pieces[0][count:]
 
     def _next_file(self) -> None:
         """Begin the next file, or the only one, having made room for it."""
@@ -165,7 +180,7 @@ class CaptureWriter:
         except OSError as error:
             raise self._trouble(error, "") from None
         self._size = 0
-        self._append(memoryview(self._header))
+        self._append([memoryview(self._header)])
 
     def _highest_number(self) -> int:
         name = re.compile(re.escape(self._path.stem) + r"-(\d{4,})" + re.escape(self._path.suffix))
@@ -216,24 +231,23 @@ def _rows(table: np.ndarray[Any, Any]) -> U8:
     return table.view(np.uint8).reshape(len(table), -1)
 
 
-def _octets(records: _Records, data: U8, start: I64, caplen: U32) -> memoryview:
-    """The records one after the other."""
+def _pieces(records: _Records, data: U8, start: I64, caplen: U32) -> list[memoryview]:
+    """The octets of the records, one after the other: in one piece, or long frames where they are."""
     heads, tails, multiple, lengths = records
-    if jit.compiles(put_records):
+    if int(lengths.sum()) < _LONG * len(lengths) and jit.compiles(put_records):
         out = np.empty(int(lengths.sum()), np.uint8)
         fastest(put_records)(heads, tails, multiple, data, start, caplen, out)
-        return out.data
-    # A kernel that moves octet by octet is no use interpreted.
+        return [out.data]
     octets, head, tail = data.data, memoryview(heads.tobytes()), memoryview(tails.tobytes())
     head_len, tail_len = heads.shape[1], tails.shape[1]
-    pieces: list[memoryview | bytes] = []
+    pieces: list[memoryview] = []
     for row, (first, length) in enumerate(zip(start.tolist(), caplen.tolist(), strict=True)):
         pieces.append(head[row * head_len : (row + 1) * head_len])
         pieces.append(octets[first : first + length])
         if tail_len:
-            pieces.append(bytes(-length % multiple))
+            pieces.append(memoryview(bytes(-length % multiple)))
             pieces.append(tail[row * tail_len : (row + 1) * tail_len])
-    return memoryview(b"".join(pieces))
+    return pieces
 
 
 @kernel

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from analyzer.cli import servers
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
 from analyzer.errors import UsageError
@@ -36,14 +37,19 @@ Examples:
     "--format", expose_value=False, type=click.Choice(["jsonl"]), default="jsonl",
     show_default=True, help="jsonl is JSON Lines: an object a line.",
 )  # fmt: skip
+@servers.option
 @click.option("-o", "--output", metavar="PATH", help="Write to a file instead of standard output.")
 @click.pass_context
-def command(context: click.Context, file: str, filter_words: tuple[str, ...], records: str, output: str | None) -> None:
+def command(
+    context: click.Context, file: str, filter_words: tuple[str, ...], records: str, server_ends: tuple[str, ...],
+    output: str | None,
+) -> None:  # fmt: skip
     """Write records of a capture's connections or packets.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
     """
-    with Run(file, " ".join(filter_words)) as run:
+    expression = " ".join(filter_words)
+    with Run(file, expression, servers.known(server_ends, expression)) as run:
         try:
             with _destination(output, file) as out, ReadingProgress("exporting") as progress:
                 tick = (lambda _: None) if out.isatty() else progress.tick
@@ -53,6 +59,8 @@ def command(context: click.Context, file: str, filter_words: tuple[str, ...], re
                 else:
                     for batch in run:
                         write_packets(out, *batch)
+                        if run.capture.size is None:  # a pipe may be a slow one
+                            out.flush()
                         tick(run)
         except OSError as error:
             if isinstance(error, BrokenPipeError) or output is None:

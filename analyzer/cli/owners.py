@@ -13,8 +13,11 @@ from analyzer.explain.processes import Programs, ends_of
 from analyzer.render.untrusted import visible
 from analyzer.tables import Protocol, Rows
 
-_PAUSE_S, _PAUSE_SHARE = 0.2, 20
+_PAUSE_S, _PAUSE_SHARE = 0.2, 5
 """Between two looks: so long, or so many times of what a look takes."""
+
+_HASTE_SHARE = 1
+"""The same when a connection is new: its sockets may soon be gone."""
 
 
 class Owners:
@@ -28,9 +31,11 @@ class Owners:
         self._thread = ThreadPoolExecutor(1, "owners")
         self._looking: Future[None] | None = None
         self._took_s = 0.0
+        self._in_haste = False
         self._ended = -math.inf
 
     def __enter__(self) -> Self:
+        self._programs.look_for_servers()
         self.tick()
         return self
 
@@ -41,22 +46,28 @@ class Owners:
         if kind is None:
             self._look()  # what came since the last look may still be there
 
-    def tick(self) -> None:
-        """Look again if it is time."""
+    def tick(self, *, is_news: bool = False) -> None:
+        """Look again if it is time, or soon where a connection is new."""
+        self._in_haste |= is_news
         if self._looking is not None:
             if not self._looking.done():
                 return
             self._looking.result()
             self._looking = None
-        if time.monotonic() - self._ended >= max(_PAUSE_S, _PAUSE_SHARE * self._took_s):
+        pause_s = _HASTE_SHARE * self._took_s if self._in_haste else max(_PAUSE_S, _PAUSE_SHARE * self._took_s)
+        if time.monotonic() - self._ended >= pause_s:
+            self._in_haste = False
             self._looking = self._thread.submit(self._look)
 
     def of(self, connection: Rows) -> tuple[str, str]:
         """The programs behind client and server of a CONNECTION row; empty where they are not known."""
-        if connection["protocol"] != Protocol.TCP:
-            return "", ""
+        protocol = Protocol(int(connection["protocol"]))
         client, server = ends_of(connection)
-        return self._programs.of(client, server), self._programs.of(server, client)
+        return self._programs.of(protocol, client, server), self._programs.of(protocol, server, client)
+
+    def known_servers(self) -> Rows:
+        """The ends on which this machine's TCP sockets listen, since before the first packet: KNOWN_SERVER rows."""
+        return self._programs.known_servers()
 
     def is_here(self, address: bytes) -> bool:
         """Whether an address is this machine's."""
@@ -69,7 +80,8 @@ class Owners:
         return f"The {', the '.join(parts)}." if parts else ""
 
     def _look(self) -> None:
+        is_first = self._ended == -math.inf
         began = time.monotonic()
         self._programs.look()
         self._ended = time.monotonic()
-        self._took_s = self._ended - began
+        self._took_s = 0.0 if is_first else self._ended - began  # the first one imports what it needs

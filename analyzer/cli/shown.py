@@ -1,4 +1,4 @@
-"""What ``live`` shows while packets arrive: every packet in a line, or a terminal's screen."""
+"""What ``live``, and ``read`` of a pipe, show while packets arrive: every packet in a line, or a terminal's screen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,12 +14,11 @@ from typing import Protocol, Self
 import numpy as np
 
 from analyzer.cli.keyboard import Keyboard
-from analyzer.cli.owners import Owners
 from analyzer.pipeline import Run
-from analyzer.render.live import Heading, LiveTable
+from analyzer.render.live import Heading, LiveTable, Owners
 from analyzer.render.pinned import Pinned
 from analyzer.render.quantities import count
-from analyzer.render.screen import NARROWEST, screen_of
+from analyzer.render.screen import NARROWEST, Screen, screen_of
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.watched import Watched
@@ -30,6 +30,11 @@ _FRAME_S = 0.1
 
 _IDLE_FRAME_S = 1.0
 """And at least so often, for its clock."""
+
+
+def can_pin(screen: Screen) -> bool:
+    """Whether lines can stay at the bottom of a screen, as ``Terminal`` needs it."""
+    return screen.terminal and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Shown(Protocol):
@@ -45,11 +50,11 @@ class Shown(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def add(self, batch: Batch) -> None:
-        """Show a batch; it is not needed afterwards."""
+    def add(self, batch: Batch, lost: int | None = None) -> None:
+        """Show a batch; it is not needed afterwards. ``lost`` packets were not captured up to now, None: unknown."""
 
-    def tick(self, run: Run, lost: int) -> None:
-        """Draw what there is to draw."""
+    def tick(self, run: Run, lost: int | None) -> None:
+        """Draw what there is to draw. ``lost`` packets were not captured, None where nobody knows."""
 
     def wants_end(self) -> bool:
         """Whether somebody asked for the end."""
@@ -71,12 +76,13 @@ class Lines:
     ) -> None:
         pass
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, lost: int | None = None) -> None:
         """Write the lines of a batch."""
+        self._timeline.has_losses = bool(lost)
         sys.stdout.write(self._timeline.render(batch))
         sys.stdout.flush()
 
-    def tick(self, run: Run, lost: int) -> None:
+    def tick(self, run: Run, lost: int | None) -> None:
         """There is nothing to draw."""
 
     def wants_end(self) -> bool:
@@ -85,14 +91,22 @@ class Lines:
 
 
 class Terminal:
-    """Lines that scroll above a table of what lives. What cannot be read at this speed is skipped and counted."""
+    """Lines that scroll above a table of what lives. What cannot be read at this speed is skipped and counted.
+
+    ``clock`` gives the time by which packets are stamped, in ns. Where it is not alone, the program that writes the
+    packets has standard input, and may write to this terminal when it ends.
+    """
 
     patience_s = _FRAME_S
 
-    def __init__(self, printer: TcpdumpPrinter, color: str, expression: str, saved_to: str, owners: Owners) -> None:
+    def __init__(
+        self, printer: TcpdumpPrinter, color: str, expression: str, saved_to: str, owners: Owners, *,
+        clock: Callable[[], int] = time.time_ns, is_alone: bool = True,
+    ) -> None:  # fmt: skip
         self._printer, self._color, self._expression, self._saved_to = printer, color, expression, saved_to
+        self._clock, self._is_alone = clock, is_alone
         self._watched = Watched()
-        self._table = LiveTable(self._watched, owners.of)
+        self._table = LiveTable(self._watched, owners)
         self._pinned = Pinned()
         self._keyboard = Keyboard()
         self._began = time.monotonic()
@@ -120,12 +134,16 @@ class Terminal:
     ) -> None:
         self._keyboard.__exit__(kind, error, traceback)
         self._measure()
+        if not self._is_alone and self._drawn:
+            self._pinned = Pinned()  # it stays: nobody knows how far up it is
+            self._scrolled.insert(0, "\n")
         with suppress(OSError):
             self._write([])
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, lost: int | None = None) -> None:
         """Make the lines of a batch, as many as the next frame has room for."""
         self._measure()
+        self._timeline.has_losses = bool(lost)
         self._watched.note(batch)
         packets = len(batch.labels.connection)
         if packets > self._room:
@@ -136,18 +154,21 @@ class Terminal:
             self._room -= len(batch.labels.connection)
             self._scrolled.append(self._timeline.render(batch))
 
-    def tick(self, run: Run, lost: int) -> None:
+    def tick(self, run: Run, lost: int | None) -> None:
         """Draw a frame if it is time."""
+        if not self._keyboard.is_ours():
+            return
         now = time.monotonic()
         is_changed = bool(self._scrolled) or self._skipped > 0
         if now - self._drawn < (_FRAME_S if is_changed else _IDLE_FRAME_S):
             return
         self._measure()
         heading = Heading(
-            run.capture.path, self._expression, int((now - self._began) * 1e9), run.packets, lost, self._saved_to
-        )
+            run.capture.path, self._expression, int((now - self._began) * 1e9), run.packets, lost, self._saved_to,
+            run.started - run.count, "q quits" if self._is_alone else "Ctrl-C ends",
+        )  # fmt: skip
         rows = run.connections[: run.count], run.endpoints[: run.count]
-        self._write(self._table.lines(heading, *rows, time.time_ns(), self._screen, max(self._size.lines // 2, 1)))
+        self._write(self._table.lines(heading, *rows, self._clock(), self._screen, max(self._size.lines // 2, 1)))
         self._room = self._size.lines
         self._drawn = now
 
@@ -157,6 +178,8 @@ class Terminal:
 
     def _write(self, lines: list[str]) -> None:
         """Write what scrolls, and these lines below it."""
+        if self._keyboard.was_away():
+            self._pinned = Pinned()
         if self._skipped:
             text = f" … {count(self._skipped)} packets not shown"
             self._scrolled.append(self._screen.paint(text, QUIET) + "\n")

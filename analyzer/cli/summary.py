@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, most_frequent
 from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.quality import quality
+from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
 from analyzer.render.table import ADVICE, table
 from analyzer.render.words import ENDINGS
@@ -40,15 +42,18 @@ def write_summary(
     """
     screen.write(quality(found, path, screen))
     connections = run.connections[: run.count]
-    if run.count:
+    if run.count and not numbers:
+        screen.write(["", f" None of the {counted(run.count, 'connection')} is of such a kind.", ""])
+    elif run.count:
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        screen.write(ladder(_story(run, row, lives[number], remark), screen, whole=whole))
+        screen.write(ladder(_story(run, row, lives[number], found.lost, remark), screen, whole=whole))
 
 
-def _story(run: Run, row: int, life: Life, remark: Callable[[Rows], str]) -> Story:
+def _story(run: Run, row: int, life: Life, lost: int, remark: Callable[[Rows], str]) -> Story:
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
-    text = f"{why(connection, *endpoints)} {remark(connection)}".strip()
-    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text)
+    sentences = why(connection, *endpoints), doubt(connection, endpoints, lost), remark(connection)
+    text = " ".join(filter(None, sentences))
+    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text, bool(lost))

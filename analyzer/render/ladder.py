@@ -59,6 +59,8 @@ class Story(NamedTuple):
     ending: Word
     why: str
     """The closing sentence."""
+    has_losses: bool = False
+    """Whether the capture lost packets, so that some events are in doubt."""
 
 
 def ladder(story: Story, screen: Screen, *, whole: bool = False) -> Iterator[str]:
@@ -126,7 +128,7 @@ class _Ladder:
         segment, grid = self._segments[index], self._grid
         side = Side(segment.side)
         yield from self._before(index, bar)
-        remarks = events_of(segment.events) if self._is_tcp else []
+        remarks = self._events(segment.events) if self._is_tcp else []
         note = Word("")
         if remarks and grid.note_width:
             note = Word(" ".join(marked(word) for word in remarks), max(word.style for word in remarks))
@@ -145,6 +147,9 @@ class _Ladder:
             yield grid.aside(bar, marked(word), side, word.style)
         if self._story.life.omitted and index == len(self._segments) // 2 - 1:
             yield self._omission(bar)
+
+    def _events(self, bits: int) -> list[Word]:
+        return events_of(bits, has_losses=self._story.has_losses)
 
     def _time(self, segment: Segment) -> str:
         return seconds(segment.ts_ns - self._first_ns, self._decimals)
@@ -201,7 +206,7 @@ class _Ladder:
 
     def _trouble(self, some: list[Segment]) -> list[str]:
         """What goes wrong in packets that are not shown."""
-        tally = Counter(word for segment in some if segment.events for word in events_of(segment.events))
+        tally = Counter(word for segment in some if segment.events for word in self._events(segment.events))
         return [f"{number:,} {marked(word)}" for word, number in tally.most_common() if word.style == LOUD]
 
 

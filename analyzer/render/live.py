@@ -36,6 +36,7 @@ from analyzer.render.words import (
 )
 from analyzer.tables import ACK, FIN, PSH, RST, SYN, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
+from analyzer.tcp.summary import has_ended
 
 Owners = Callable[[Rows], tuple[str, str]]
 """Gives the programs behind the client and the server of a CONNECTION row, empty where they are not known."""
@@ -52,9 +53,14 @@ class Heading(NamedTuple):
     filter_expression: str
     elapsed_ns: int
     packets: int
-    lost: int
+    lost: int | None
+    """None where nobody knows."""
     saved_to: str
     """Name of the file that packets are saved to, if any."""
+    let_go: int = 0
+    """Connections that are no longer in the tables."""
+    keys: str = "q quits"
+    """What a person can do."""
 
 
 class _Column(NamedTuple):
@@ -102,10 +108,11 @@ class LiveTable:
             text = "no connection lives" if len(connections) else "waiting for packets"
             return [*lines, screen.paint(f" {text}", QUIET)]
         rows = []
-        for row in chosen:
-            is_over = self._watched.is_over(connections[row], endpoints[row], now_ns)
+        over = has_ended(connections[chosen], endpoints[chosen], now_ns).tolist()
+        for row, is_over in zip(chosen, over, strict=True):
             touch = self._watched.touched(int(connections[row]["number"]))
-            rows.append(self._row(connections[row], endpoints[row], touch, is_over, now_ns))
+            last = _last(touch, now_ns, has_losses=bool(heading.lost))
+            rows.append(self._row(connections[row], endpoints[row], last, is_over, now_ns))
         more = living - len(rows)
         has_room = more <= 0 and len(lines) + 1 + 2 * len(rows) <= room
         shown, gap = self._fit(rows, screen.width, has_room)
@@ -120,7 +127,7 @@ class LiveTable:
             lines.append(screen.paint(f" … {count(more)} more", QUIET))
         return lines
 
-    def _row(self, connection: Rows, endpoints: Rows, touch: Touch | None, is_over: bool, now_ns: int) -> list[Word]:
+    def _row(self, connection: Rows, endpoints: Rows, last: Word, is_over: bool, now_ns: int) -> list[Word]:
         """The cells of a connection."""
         is_tcp = connection["protocol"] == Protocol.TCP
         phase = PHASES[Phase(int(connection["phase"]))] if is_tcp else CONVERSATION
@@ -134,7 +141,7 @@ class LiveTable:
             Word(count(int(endpoints["packets"].sum()))),
             Word(size(int(endpoints["payload_bytes"].sum()))),
             Word(duration(max(until_ns - int(connection["first_ns"]), 0))),
-            _last(touch, now_ns),
+            last,
         ]
         if not is_tcp:
             words[_CLIENT_STATE] = words[_SERVER_STATE] = Word("")
@@ -199,8 +206,12 @@ class LiveTable:
 def _heading(heading: Heading, screen: Screen) -> str:
     minutes, seconds = divmod(heading.elapsed_ns // 1_000_000_000, 60)
     clock = f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-    lost = Word(f"{count(heading.lost)} lost", LOUD if heading.lost else "", TROUBLE_GLYPH if heading.lost else "")
-    facts = [Word(visible(heading.filter_expression)), Word(clock), Word(counted(heading.packets, "packet")), lost]
+    facts = [Word(visible(heading.filter_expression)), Word(clock), Word(counted(heading.packets, "packet"))]
+    if heading.lost is not None:
+        style, glyph = (LOUD, TROUBLE_GLYPH) if heading.lost else ("", "")
+        facts.append(Word(f"{count(heading.lost)} lost", style, glyph))
+    if heading.let_go:
+        facts.append(Word(f"{count(heading.let_go)} let go"))
     if heading.saved_to:
         facts.append(Word(f"saved to {visible(os.path.basename(heading.saved_to))}"))
     text = f"live on {visible(heading.interface)}"
@@ -213,9 +224,8 @@ def _heading(heading: Heading, screen: Screen) -> str:
         if text and used + cells(text) + 3 <= room:
             line += f" · {screen.paint(text, fact.style)}"
             used += cells(text) + 3
-    keys = "q quits"
-    if used + len(keys) + 3 <= room:
-        line += " " * (room - used - len(keys)) + screen.paint(keys, QUIET)
+    if used + len(heading.keys) + 3 <= room:
+        line += " " * (room - used - len(heading.keys)) + screen.paint(heading.keys, QUIET)
     return f" {line}"
 
 
@@ -233,12 +243,12 @@ def _programs(client: str, server: str) -> str:
     return client if client == server else f"{client} → {server}".strip()
 
 
-def _last(touch: Touch | None, now_ns: int) -> Word:
+def _last(touch: Touch | None, now_ns: int, *, has_losses: bool) -> Word:
     """What happened last: trouble for a while, else the last packet."""
     if touch is None:
         return Word("")
     if touch.events and now_ns - touch.events_ns < _TROUBLE_STAYS_NS:
-        words = events_of(touch.events)
+        words = events_of(touch.events, has_losses=has_losses)
         loudest = max(words, key=lambda word: len(word.style))
         return Word(marked(loudest), loudest.style)
     side = SIDES[Side(touch.side)]

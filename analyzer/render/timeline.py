@@ -31,16 +31,24 @@ _ADDRESSES_FROM = 160
 _LEAST_ROOM = 32
 """Columns for the numbers, the time and the arrow."""
 
+_MOST_INTRODUCED = 100_000
+"""Connections that are remembered to have been introduced; beyond that, all are introduced again."""
+
 _UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
 _OPTIONS = re.compile(r", options \[([^\]]*)\]")
 _DISPENSABLE = re.compile(r"^Flags |, win \d+|, options \[[^\]]*\]")
+_WINDOW = re.compile(r", win \d+")
 _ENDPOINTS = re.compile(r"^(\S+) IP6? (\S+) > (\S+): ")
 
 
 class Timeline:
-    """Turns batches into text. ``printer`` gives tcpdump's lines; columns grow when numbers do."""
+    """Turns batches into text. ``printer`` gives tcpdump's lines; columns grow when numbers do.
+
+    Attributes: ``has_losses`` whether the capture lost packets up to now, so that some events are in doubt.
+    """
 
     def __init__(self, screen: Screen, printer: TcpdumpPrinter) -> None:
+        self.has_losses = False
         self._screen, self._printer = screen, printer
         self._number_width, self._connection_width = 2, 1
         self._has_phase = not screen.terminal or screen.width >= _PHASE_FROM
@@ -48,7 +56,7 @@ class Timeline:
         self._bars = {int(phase): self._bar(word) for phase, word in PHASES.items()}
         self._columns: dict[tuple[int, int, int, bool], str] = {}
         self._columns_width = 2 * (_STATE_WIDTH + 1) + (_PHASE_WIDTH + 1 if self._has_phase else 0)
-        self._remarks: dict[int, tuple[str, int]] = {0: ("", 0)}
+        self._remarks: dict[tuple[int, bool], tuple[str, int]] = {}
         self._introduced: set[int] = set()
 
     def render(self, batch: Batch) -> str:
@@ -75,7 +83,7 @@ class Timeline:
                 line = _harmless(line)
             key = (phase, client, server, connection > 0 and protocol == Protocol.TCP)
             columns = self._columns.get(key) or self._make_columns(*key)
-            remark, remark_width = self._remarks.get(events) or self._make_remark(events)
+            remark, remark_width = self._remarks.get((events, self.has_losses)) or self._make_remark(events)
             before = f"{self._bars[phase]}{number:>{number_width}} {connection or '':>{connection_width}} {columns}"
             if not self._screen.terminal:
                 yield f"{before}{remark}{line}\n"
@@ -83,6 +91,8 @@ class Timeline:
             line, *more = line.split("\n")
             if not self._has_addresses and connection and (match := _ENDPOINTS.match(line)):
                 if connection not in self._introduced:
+                    if len(self._introduced) == _MOST_INTRODUCED:
+                        self._introduced.clear()
                     self._introduced.add(connection)
                     yield self._introduction(connection, match[2 + side], match[3 - side])
                 arrow = self._screen.paint(SIDES[Side(side)].glyph, SIDES[Side(side)].style)
@@ -116,13 +126,13 @@ class Timeline:
     def _make_remark(self, bits: int) -> tuple[str, int]:
         """The events, and how wide they are; on a terminal not so wide that no column is left."""
         remark, width = "", 0
-        for word in events_of(bits):
+        for word in events_of(bits, has_losses=self.has_losses):
             room = self._screen.width - self._columns_width - _LEAST_ROOM - width if self._screen.terminal else 1_000
             text = fit(marked(word), room - 1)
             if text:
                 remark += f"{self._screen.paint(text, word.style)} "
                 width += cells(text) + 1
-        self._remarks[bits] = remark, width
+        self._remarks[bits, self.has_losses] = remark, width
         return remark, width
 
     def _introduction(self, connection: int, client: str, server: str) -> str:
@@ -138,7 +148,7 @@ class Timeline:
 
 
 def _cut(line: str, width: int) -> str:
-    """tcpdump's line in so many columns: with fewer of its options, then without its end."""
+    """tcpdump's line in so many columns: with fewer of its options, then without the window, then without its end."""
     if len(line) <= width:
         return line
     if options := _OPTIONS.search(line):
@@ -148,6 +158,8 @@ def _cut(line: str, width: int) -> str:
             told = told[: max(room, 0)].rpartition(",")[0]
             told = f"{told},…" if told else ""
         line = line[: options.start()] + (f", options [{told}]" if told else "") + line[options.end() :]
+    if len(line) > width:
+        line = _WINDOW.sub("", line)
     return fit(line, width)
 
 

@@ -12,13 +12,10 @@ import numpy as np
 
 from analyzer.render.words import LOUD, events_of
 from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, Protocol, Rows, rows_of
-from analyzer.tcp.states import State
+from analyzer.tcp.summary import has_ended
 
 LINGER_NS = 5_000_000_000
 """So long a connection that ended is still shown."""
-
-SILENCE_NS = 10_000_000_000
-"""After so long a UDP conversation counts as ended."""
 
 _MOST = 256
 """Connections that are remembered from a batch, and from a sweep."""
@@ -26,9 +23,6 @@ _MOST = 256
 _SWEEP_NS = 1_000_000_000
 _EVERY_TIME = 2_000
 """Up to so many connections a sweep costs nothing worth saving."""
-
-_RESTING = np.isin(np.arange(len(State)), (State.CLOSED, State.LISTEN, State.TIME_WAIT))
-"""States in which an endpoint has ended, or not begun."""
 
 _LOUD_EVENTS = sum(1 << event for event in Event if any(word.style == LOUD for word in events_of(1 << event)))
 
@@ -81,12 +75,6 @@ class Watched:
         """What is known of a connection's latest packet."""
         return self._touched.get(number)
 
-    def is_over(self, connection: Rows, endpoints: Rows, now_ns: int) -> bool:
-        """Whether a connection has ended."""
-        if connection["protocol"] == Protocol.TCP:
-            return bool(_RESTING[endpoints["state"]].all())
-        return now_ns - int(connection["last_ns"]) > SILENCE_NS
-
     def choose(self, connections: Rows, endpoints: Rows, now_ns: int, room: int) -> tuple[list[int], int]:
         """At most ``room`` rows of connections to show, in their order; and how many live or ended just now."""
         if len(connections) <= _EVERY_TIME or not 0 <= now_ns - self._swept_ns < _SWEEP_NS:
@@ -116,10 +104,8 @@ class Watched:
 
 def _is_shown(connections: Rows, endpoints: Rows, now_ns: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """For each of these connections, whether it lives or ended just now."""
-    silent_ns = now_ns - connections["last_ns"]
-    is_tcp = connections["protocol"] == Protocol.TCP
-    has_ended = np.where(is_tcp, _RESTING[endpoints["state"]].all(axis=1), silent_ns > SILENCE_NS)
-    shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~has_ended | (is_tcp & (silent_ns < LINGER_NS))
+    lingers = (connections["protocol"] == Protocol.TCP) & (now_ns - connections["last_ns"] < LINGER_NS)
+    shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~has_ended(connections, endpoints, now_ns) | lingers
     return shown
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analyzer.explain.losses import DOUBTFUL_EVENTS
 from analyzer.explain.why import Cause
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -87,19 +88,23 @@ ENDINGS = {
 }
 """How a connection ended, in a word or two; explain/why.py has the sentence."""
 
+_DOUBTED_EVENTS = EVENTS | {event: Word(f"{EVENTS[event].text}?") for event in Event if DOUBTFUL_EVENTS >> event & 1}
+
 _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 
 
-def events_of(bits: int) -> list[Word]:
+def events_of(bits: int, *, has_losses: bool = False) -> list[Word]:
     """The words of the events in ``Labels.events``.
 
-    A retransmission that has a nearer name has that alone; what a copy repeats is not its doing.
+    A retransmission that has a nearer name has that alone; what a copy repeats is not its doing. Where the capture has
+    losses of its own, events that may come from them have a question mark, and are not loud.
     """
     if bits & 1 << Event.CAPTURE_DUPLICATE:
         bits = 1 << Event.CAPTURE_DUPLICATE
     if bits & _NEARER:
         bits &= ~(1 << Event.RETRANSMISSION)
-    return [EVENTS[event] for event in Event if bits >> event & 1]
+    words = EVENTS if not has_losses else _DOUBTED_EVENTS
+    return [words[event] for event in Event if bits >> event & 1]
 
 
 FLAG_WORDS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")

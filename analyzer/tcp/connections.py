@@ -155,7 +155,30 @@ def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
 
 
 @kernel(inline=True)
-def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
+def known_as(servers: Rows, packets: Packets, i: int, word: int, port: int) -> int:
+    """The best Evidence that an end of packet ``i``, its address from column ``word`` on, is a server's; 0 none."""
+    best = 0
+    for k in range(len(servers)):
+        evidence = wide(servers[k]["evidence"])
+        if wide(servers[k]["port"]) not in (0, port) or (best and best <= evidence):
+            continue
+        if wide(servers[k]["protocol"]) not in (0, wide(packets.protocol[i])):
+            continue
+        if wide(servers[k]["ip_version"]) not in (0, wide(packets.ip_version[i])):
+            continue
+        address = servers[k]["address"]
+        mask = servers[k]["mask"]
+        same = True
+        for w in range(4):
+            if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
+                same = False
+        if same:
+            best = evidence
+    return best
+
+
+@kernel(inline=True)
+def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
     """Who is the client, told by the first packet seen: (the side that sent it, Evidence)."""
     flags = wide(packets.flags[i])
     if wide(packets.protocol[i]) == Protocol.TCP and flags & SYN:
@@ -164,6 +187,13 @@ def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
         return Side.CLIENT, Evidence.SYN
     src_port = wide(packets.src_port[i])
     dst_port = wide(packets.dst_port[i])
+    if len(servers):
+        source = known_as(servers, packets, i, 0, src_port)
+        destination = known_as(servers, packets, i, 4, dst_port)
+        if source and (destination == 0 or source < destination):
+            return Side.SERVER, source
+        if destination and destination != source:
+            return Side.CLIENT, destination
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
@@ -172,12 +202,12 @@ def client_evidence(packets: Packets, i: int) -> tuple[int, int]:
 
 
 @kernel(inline=True)
-def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int) -> int:
+def start_connection(connection: Rows, packets: Packets, i: int, h: int, ts_ns: int, number: int, servers: Rows) -> int:
     """Write the row (all zero before) of a connection that packet ``i`` starts.
 
     Returns: the side that sent it.
     """
-    side, evidence = client_evidence(packets, i)
+    side, evidence = client_evidence(packets, i, servers)
     shift = 4 if side == Side.SERVER else 0
     for k in range(8):
         connection["address"][k] = packets.address[i, k ^ shift]

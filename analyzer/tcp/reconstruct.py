@@ -15,6 +15,7 @@ from analyzer.tables import (
     FIN_SEEN,
     I64,
     KNOWS_SND,
+    NO_SERVERS,
     RST,
     RST_SEEN,
     SENT_FIN,
@@ -48,11 +49,12 @@ from analyzer.tcp.connections import (
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
+from analyzer.tcp.letting_go import keep_slots, move_together
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
-from analyzer.tcp.unacknowledged import MOST_ROWS, is_full
+from analyzer.tcp.unacknowledged import MOST_ROWS, give_back_rows, is_full
 
 # Rows to start with; tables double when full. They are zero pages that take no memory before they are written, so that
 # most captures never copy their tables.
@@ -70,7 +72,7 @@ class Reconstruction:
     """The connections seen so far. Feed it batches in capture order; any split into batches gives the same answer.
 
     Attributes: ``connections`` (CONNECTION rows) and ``endpoints`` (ENDPOINT rows, ``[connection, Side]``), of which
-    the first ``count`` are in use, in the order of their first packets.
+    the first ``count`` are in use, in the order of their first packets. A row stays where it is until ``let_go``.
     """
 
     def __init__(self) -> None:
@@ -82,20 +84,41 @@ class Reconstruction:
         self._transitions: U8 = transition_table()
         self._counts: I64 = np.zeros(3, np.int64)
 
-    def feed(self, frames: Frames, packets: Packets) -> Labels:
-        """Take one batch and label its packets."""
+    def feed(self, frames: Frames, packets: Packets, servers: Rows = NO_SERVERS) -> Labels:
+        """Take one batch and label its packets. ``servers`` (KNOWN_SERVER) tell who is the client where no SYN does."""
         labels = empty_labels(len(frames.start))
         run = fastest(reconstruct_batch)
         done = 0
         while True:
             done = run(
                 frames.ts_ns, frames.number, frames.start, frames.origlen, packets, labels, self.connections,
-                self.endpoints, self._slots, self._counts, self._unacked, self._transitions, done,
+                self.endpoints, self._slots, self._counts, self._unacked, self._transitions, servers, done,
             )  # fmt: skip
             self.count = int(self._counts[0])
             if done == len(frames.start):
                 return labels
             self._grow()
+
+    @property
+    def started(self) -> int:
+        """Connections that there ever were."""
+        return int(self._counts[2])
+
+    def let_go(self, rows: I64) -> None:
+        """Forget these connections; the rows of those that stay move."""
+        stays = np.ones(self.count, np.bool_)
+        stays[rows] = False
+        kept = np.flatnonzero(stays)
+        fastest(give_back_rows)(self._unacked, self.endpoints, rows)
+        moved = np.where(stays, np.cumsum(stays) - 1, -1)
+        for table in (self.connections, self.endpoints):
+            move_together(table, kept, self.count)
+        self.count = len(kept)
+        former = self.connections["former"][: self.count]
+        former[:] = np.where(former > 0, moved[former - 1] + 1, 0)
+        slots: I64 = np.zeros(len(self._slots), np.int64)
+        self._counts[:2] = self.count, fastest(keep_slots)(self._slots, slots, self.connections, moved)
+        self._slots = slots
 
     def _grow(self) -> None:
         """Double what is full."""
@@ -120,7 +143,7 @@ class Reconstruction:
 @kernel(inline=True)
 def reconstruct_batch(
     ts: I64, numbers: I64, starts: I64, origlens: U32, packets: Packets, labels: Labels, connections: Rows,
-    endpoints: Rows, slots: I64, counts: I64, unacked: Rows, transitions: U8, first: int,
+    endpoints: Rows, slots: I64, counts: I64, unacked: Rows, transitions: U8, servers: Rows, first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
@@ -156,7 +179,7 @@ def reconstruct_batch(
             row = count
             counts[0] = count + 1
             slots[slot] = (h >> 1) << 32 | (row + 1)
-            side = start_connection(connections[row], packets, i, h, ts_ns, number)
+            side = start_connection(connections[row], packets, i, h, ts_ns, number, servers)
             connections[row]["former"] = former + 1
             counts[2] = wide(counts[2]) + 1
             connections[row]["number"] = counts[2]

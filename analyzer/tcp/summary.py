@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+import numpy.typing as npt
+
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HAS_SACK, KNOWS_AHEAD, KNOWS_RCV, RST, SYN, Event, Packets, Rows
+from analyzer.tables import ACK, FIN, HAS_SACK, KNOWS_AHEAD, KNOWS_RCV, RST, SYN, Event, Packets, Protocol, Rows
 from analyzer.tcp.history import ZeekState
 from analyzer.tcp.seq import seq_diff
+from analyzer.tcp.states import State
 
 
 class Verdict(IntEnum):
@@ -100,3 +104,18 @@ def verdict(connection: Rows, client: Rows, server: Rows) -> int:
     if o == ZeekState.ESTABLISHED and r == ZeekState.ESTABLISHED:
         return Verdict.S1
     return Verdict.OTH
+
+
+SILENCE_NS = 10_000_000_000
+"""After so long a UDP conversation counts as ended."""
+
+_RESTING = np.isin(np.arange(len(State)), (State.CLOSED, State.LISTEN, State.TIME_WAIT))
+"""States in which an endpoint has ended, or not begun."""
+
+
+def has_ended(connections: Rows, endpoints: Rows, now_ns: int) -> npt.NDArray[np.bool_]:
+    """For each of these CONNECTION and ENDPOINT rows, whether the connection is over; UDP is when it is silent."""
+    is_tcp = connections["protocol"] == Protocol.TCP
+    is_silent = now_ns - connections["last_ns"] > SILENCE_NS
+    ended: npt.NDArray[np.bool_] = np.where(is_tcp, _RESTING[endpoints["state"]].all(axis=1), is_silent)
+    return ended

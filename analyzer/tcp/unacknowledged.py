@@ -12,7 +12,7 @@ Deviates: Wireshark holds ten thousand segments of an endpoint, and past that no
 from __future__ import annotations
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import Rows
+from analyzer.tables import I64, Rows
 from analyzer.tcp.seq import seq_diff
 
 MOST_HELD = 512
@@ -90,6 +90,15 @@ def give_back_all(pool: Rows, end: Rows) -> None:
         end["unacked_first"] = 0
         end["unacked_last"] = 0
         end["unacked_count"] = 0
+
+
+@kernel(inline=True)
+def give_back_rows(pool: Rows, endpoints: Rows, rows: I64) -> None:
+    """Forget the segments of both ends of each of these rows of ENDPOINT[n, Side]."""
+    for k in range(len(rows)):
+        row = wide(rows[k])
+        give_back_all(pool, endpoints[row, 0])
+        give_back_all(pool, endpoints[row, 1])
 
 
 @kernel(inline=True)

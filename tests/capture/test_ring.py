@@ -125,6 +125,14 @@ def test_blocks_are_kept_until_they_are_released() -> None:
     assert status.tolist() == [0, 0]
 
 
+def test_a_batch_leaves_most_of_the_ring_to_linux() -> None:
+    memory = np.frombuffer(bytearray(b"".join(block([Sent(b"%d" % i)]) for i in range(24))), np.uint8)
+    walked = Ring(memory, BLOCK_LEN, NOTHING_OFF)
+    assert [octets for _, octets, _ in walk(walked)] == [b"0", b"1", b"2"]
+    walked.release()
+    assert memory.view(np.uint32)[2 :: BLOCK_LEN // 4].tolist() == [0] * 3 + [1] * 21
+
+
 def test_what_is_set_aside_makes_room() -> None:
     blocks = [block([Sent(b"%d" % i)]) for i in range(4)]
     memory = np.frombuffer(bytearray(b"".join(blocks)), np.uint8)

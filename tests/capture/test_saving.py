@@ -104,7 +104,7 @@ def test_the_kernel_writes_what_is_written_without_it(suffix: str, octets: list[
     out = np.full(int(records.lengths.sum()) + 1, 0xEE, np.uint8)
     assert put_records(*records[:3], *columns, out) == len(out) - 1
     assert out[-1] == 0xEE
-    assert out[:-1].tobytes() == saving._octets(records, *columns).tobytes()
+    assert out[:-1].tobytes() == b"".join(saving._pieces(records, *columns))
 
 
 # ---------------------------------------------------------------- rotation

@@ -176,6 +176,42 @@ def test_many_connections_are_a_table() -> None:
 
 @needs_root
 @pytest.mark.usefixtures("loopback")
+def test_connections_are_let_go() -> None:
+    with live("-i", "lo", "--max-connections", 4) as process:
+        for port in range(PORT, PORT + 9):
+            converse(port)
+            next_lines(process, LAST)
+        process.send_signal(signal.SIGINT)
+        status, out, _ = ended(process)
+    assert status == 0
+    assert "· 9 TCP connections ·" in out
+    told = [int(number) for number in re.findall(r"^ (\d) .* server closed +SF$", out, re.MULTILINE)]
+    assert told == list(range(10 - len(told), 10))
+    assert len(told) <= 4
+    assert f" {9 - len(told)} connections let go before the end, to keep at most 4 (--max-connections): " in out
+    assert f"{9 - len(told)} server closed; {10 * (9 - len(told))} packets, " in out
+
+
+@needs_root
+@pytest.mark.usefixtures("loopback")
+def test_who_listens_is_the_server() -> None:
+    """Although neither the SYN nor the ports tell it."""
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind(("127.0.0.1", PORT))
+        client.connect(server.getsockname())
+        with server.accept()[0] as accepted, live("-i", "lo", "--count", 2) as process:
+            accepted.sendall(b"hi")
+            status, out, _ = ended(process)
+        port = server.getsockname()[1]
+    assert status == 0
+    assert f" 1  127.0.0.1:{PORT} → 127.0.0.1:{port} " in out
+
+
+@needs_root
+@pytest.mark.usefixtures("loopback")
 def test_a_duration() -> None:
     with live("-i", "lo", "--duration", "0.2") as process:
         assert ended(process) == (0, "lo · 0 packets · 0 TCP connections · complete\n", "")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from analyzer.cli.read import command, numbers_of
-from analyzer.errors import CaptureOpenError, UsageError
+from analyzer.cli.read import command
+from analyzer.errors import CaptureOpenError
 from analyzer.render import screen
 from analyzer.render.screen import cells
 
@@ -57,18 +57,27 @@ def test_chosen_connections(chosen: str, numbers: list[int]) -> None:
     assert [int(line.split()[0]) for line in result.stdout.splitlines()[3 : 3 + len(numbers)]] == numbers
 
 
-@pytest.mark.parametrize("chosen", ["", "x", "1-", "-2", "1,,2", "0", "3-1", "4", "1-4", "²"])
-def test_what_cannot_be_chosen(chosen: str) -> None:
-    with pytest.raises(UsageError, match=r"^-c "):
-        numbers_of(chosen, 3)
-
-
 @pytest.mark.parametrize(
-    ("count", "reason"), [(0, "there is none at all"), (1, "only one"), (1_204, "the last one is 1,204")]
+    ("arguments", "numbers"),
+    [
+        (["--sort", "bytes"], [3, 1, 2]),
+        (["--sort", "lasted"], [1, 3, 2]),
+        (["--sort", "rtt", "-c", "2-3"], [2, 3]),
+        (["--only", "closed,reset"], [1, 2, 3]),
+        (["--only", "tcp", "-c", "3"], [3]),
+    ],
 )
-def test_a_number_beyond_the_last(count: int, reason: str) -> None:
-    with pytest.raises(UsageError, match=reason):
-        numbers_of("2000", count)
+def test_chosen_and_sorted_connections(arguments: list[str], numbers: list[int]) -> None:
+    result = read(THREE, *arguments)
+    assert told(result) == numbers
+    assert [int(line.split()[0]) for line in result.stdout.splitlines()[3 : 3 + len(numbers)]] == numbers
+
+
+def test_none_is_of_such_a_kind() -> None:
+    result = read(THREE, "--only", "refused")
+    assert (result.exit_code, result.stdout.splitlines()[1:]) == (
+        0, ["", " None of the 3 connections is of such a kind.", ""],
+    )  # fmt: skip
 
 
 def test_many_connections_are_told_when_asked_for(tmp_path: Path) -> None:
@@ -93,6 +102,18 @@ def test_standard_input_is_read_twice() -> None:
     result = read("-", octets=Path(ECHO).read_bytes())
     assert told(result) == [1]
     assert result.stdout.splitlines()[1:] == read(ECHO).stdout.splitlines()[1:]
+
+
+def test_a_file_on_standard_input_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    longer = tmp_path / "longer"
+    longer.write_bytes(b"before it" + Path(ECHO).read_bytes())
+    with longer.open("rb", buffering=0) as stream:
+        stream.seek(len(b"before it"))
+        done = subprocess.run(
+            [sys.executable, "-m", "analyzer", "read", "-"], stdin=stream, capture_output=True, text=True, check=True,
+            env=os.environ | {"COLUMNS": "100", "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+    assert done.stdout.splitlines()[1:] == read(ECHO).stdout.splitlines()[1:]
 
 
 def test_colour_on_request() -> None:

@@ -14,9 +14,10 @@ from analyzer.render import watched
 from analyzer.render.live import Heading, LiveTable
 from analyzer.render.pinned import Pinned
 from analyzer.render.screen import Screen, cells
-from analyzer.render.watched import LINGER_NS, SILENCE_NS, Watched
+from analyzer.render.watched import LINGER_NS, Watched
 from analyzer.tables import CONNECTION, ENDPOINT, Batch, Event, Frames, Protocol, Rows, empty_labels, empty_packets
 from analyzer.tcp.states import State
+from analyzer.tcp.summary import SILENCE_NS
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 CAPTURES = sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng"))

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from analyzer.pipeline import Run
+from analyzer.render import timeline as timeline_module
 from analyzer.render.screen import Screen, cells
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
+from analyzer.tables import Event
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 CAPTURES = sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng"))
@@ -112,3 +114,26 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = timeline(ECHO, Screen(80, terminal=True))
     monkeypatch.setattr("analyzer.pipeline.BATCH_PACKETS", 9)
     assert timeline(ECHO, Screen(80, terminal=True)).replace(" ", "") == whole.replace(" ", "")
+
+
+def test_what_a_capture_with_losses_cannot_tell() -> None:
+    shown = Timeline(PIPE, TcpdumpPrinter(TcpdumpOptions(numeric=1)))
+    with Run(ECHO) as run:
+        (batch,) = run
+    batch.labels.events[:] = 1 << Event.LOST_SEGMENT | 1 << Event.ZERO_WINDOW
+    assert "✗ lost_segment ✗ zero_window " in shown.render(batch)
+    shown.has_losses = True
+    assert " lost_segment? ✗ zero_window " in shown.render(batch)
+
+
+def test_who_was_introduced_too_long_ago_is_introduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline_module, "_MOST_INTRODUCED", 1)
+    shown = Timeline(Screen(80, terminal=True), TcpdumpPrinter(TcpdumpOptions(numeric=1)))
+    introduction = re.compile(r"^ *[12] 127\.0\.0\.1\.\d+ → ", re.MULTILINE)
+    with Run(ECHO) as run:
+        (batch,) = run
+        assert len(introduction.findall(shown.render(batch))) == 1
+        assert not introduction.findall(shown.render(batch))
+        batch.labels.connection[5:] = 2
+        assert len(introduction.findall(shown.render(batch))) == 1
+        assert len(introduction.findall(shown.render(batch))) == 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
+
+import numpy as np
 import pytest
 
-from analyzer.tables import Evidence, Protocol, Side
+from analyzer.tables import KNOWN_SERVER, Evidence, Protocol, Rows, Side
 from analyzer.tcp.connections import side_of
-from tests.script import HOSTS, Hosts, Segment, check, columns, packets, parse, play
+from analyzer.tcp.reconstruct import Reconstruction
+from tests.script import HOSTS, Hosts, Segment, check, columns, frames, packets, parse, play
 
 OPEN = """
 C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
@@ -127,6 +131,54 @@ def test_who_is_the_client(text: str, client: str, evidence: Evidence) -> None:
     address, port = hosts[client]
     assert (int(row["client_port"]), int(row["address"][3]) & 0xFF) == (port, int(address.split(".")[3]))
     assert Evidence(int(row["client_evidence"])) == evidence
+
+
+def server(address: str, port: int, prefix: int = 128, evidence: Evidence = Evidence.LISTENER) -> Rows:
+    """A KNOWN_SERVER row."""
+    row: Rows = np.zeros(1, KNOWN_SERVER)
+    octets = ipaddress.ip_address(address)
+    row["ip_version"], row["port"], row["evidence"] = octets.version, port, evidence
+    row["protocol"] = Protocol.TCP if evidence == Evidence.LISTENER else 0
+    mask = (2**128 - 1) >> (128 - prefix) << (128 - prefix)
+    for name, value in (("address", int(octets) & mask), ("mask", mask)):
+        row[name] = [value >> shift & 0xFFFFFFFF for shift in (96, 64, 32, 0)]
+    return row
+
+
+ANY_40000 = server("0.0.0.0", 40000, 0, Evidence.FILTER)
+ANY_40000["ip_version"] = 0
+
+
+@pytest.mark.parametrize(
+    ("text", "servers", "client", "evidence"),
+    [
+        ("S > C  A 1 ack 7", [server("10.0.0.1", 40000)], "S", Evidence.LISTENER),
+        ("C > S  A 1 ack 7", [server("10.0.0.1", 40000)], "S", Evidence.LISTENER),
+        ("C > S  A 1 ack 7", [server("10.0.0.7", 9), server("10.0.0.200", 40000, 120)], "S", Evidence.LISTENER),
+        ("C > S  A 1 ack 7", [server("10.0.1.1", 40000, 120)], "C", Evidence.PORTS),
+        ("C > S  A 1 ack 7", [server("10.0.0.1", 40001)], "C", Evidence.PORTS),
+        ("C > S  A 1 ack 7", [server("::a00:1", 40000)], "C", Evidence.PORTS),
+        ("C > S  A 1 ack 7", [server("10.0.0.1", 40000), server("10.0.0.2", 80)], "C", Evidence.PORTS),
+        ("C > S  SA 1 ack 7", [server("10.0.0.2", 80)], "S", Evidence.SYN_ACK),
+        ("S > C  S 1", [server("10.0.0.2", 80)], "S", Evidence.SYN),
+        ("S > C  UDP 4", [server("10.0.0.1", 40000)], "C", Evidence.PORTS),
+        ("S > C  UDP 4", [server("10.0.0.1", 40000, 128, Evidence.NAMED)], "S", Evidence.NAMED),
+        ("S > C  A 1 ack 7", [server("::", 0, 0, Evidence.FILTER), server("10.0.0.1", 40000)], "S", Evidence.LISTENER),
+        ("S > C  A 1 ack 7", [ANY_40000, server("10.0.0.2", 80, 128, Evidence.NAMED)], "C", Evidence.NAMED),
+        ("S > C  A 1 ack 7", [ANY_40000], "S", Evidence.FILTER),
+        ("C > S  A 1 ack 7", [server("10.0.0.1", 40000, 128, Evidence.NAMED), ANY_40000], "S", Evidence.NAMED),
+        ("C > S  A 1 ack 7", [ANY_40000, server("10.0.0.1", 40000, 128, Evidence.NAMED)], "S", Evidence.NAMED),
+        ("D > E  A 1 ack 7", [server("2001:db8::", 7, 64)], "D", Evidence.LISTENER),
+    ],
+)
+def test_a_known_server(text: str, servers: list[Rows], client: str, evidence: Evidence) -> None:
+    hosts: Hosts = {
+        "C": ("10.0.0.1", 40000), "S": ("10.0.0.2", 80), "D": ("2001:db8::1", 80), "E": ("2001:db8::2", 7),
+    }  # fmt: skip
+    segments, reconstruction = parse(text), Reconstruction()
+    reconstruction.feed(frames(segments, hosts), packets(segments, hosts), np.concatenate(servers))
+    row = reconstruction.connections[0]
+    assert (int(row["client_port"]), Evidence(int(row["client_evidence"]))) == (hosts[client][1], evidence)
 
 
 def test_addresses_that_share_both_ports_are_told_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, NamedTuple, TypeVar
 
@@ -45,16 +46,21 @@ class TextBatch(NamedTuple):
 class TcpdumpPrinter:
     """Prints packets as tcpdump does. It keeps tcpdump's table of conversations, and the names it looked up."""
 
-    def __init__(self, options: TcpdumpOptions, names: Names | None = None) -> None:
-        """``names`` are used unless the options say that there shall be none; without them, the machine's are."""
+    def __init__(self, options: TcpdumpOptions, names: Names | None = None, *, most_kept: int = sys.maxsize) -> None:
+        """``names`` are used unless the options say that there shall be none; without them, the machine's are.
+
+        Where there are more than ``most_kept`` conversations or names, all are forgotten: sequence numbers are absolute
+        once more, and addresses are looked up again.
+        """
         state = np.zeros(state_of.STATE_LEN, dtype=np.int64)
         options.write_to(state)
         self._names = None if options.numeric else names or Names()
         self._known = 0
+        self._most_kept = most_kept
         self._rare = 0
         self._offsets: dict[int, int] = {}
         spelled, places = _spell(self._names, state)
-        self._spelled_len = len(spelled)
+        self._words_len = self._spelled_len = len(spelled)
         self._page = Page(
             text=np.empty(FIRST_ROOM, dtype=np.uint8),
             state=state,
@@ -113,6 +119,10 @@ class TcpdumpPrinter:
 
     def _make_room_for_conversations(self) -> None:
         old = self._page.conversations
+        if len(old) > 2 * self._most_kept:
+            old[:] = 0
+            self._page.state[state_of.CONVERSATIONS] = 0
+            return
         table = np.zeros((4 * len(old), CONVERSATION_COLUMNS), dtype=np.int64)
         fastest(move_conversations)(old, table)
         self._page = self._page._replace(conversations=table)
@@ -124,6 +134,9 @@ class TcpdumpPrinter:
         address = b"".join(word.to_bytes(4, "big") for word in words)
         name = (self._names.host(address[12:] if family == 4 else address) or "").encode(errors="surrogateescape")
         table = self._page.names
+        if self._known >= max(self._most_kept, FIRST_NAMES):
+            table[:] = 0
+            self._known, self._spelled_len = 0, self._words_len
         if 2 * (self._known + 1) > len(table):
             larger = np.zeros((4 * len(table), NAME_COLUMNS), dtype=np.int64)
             for row in table[table[:, FAMILY] != 0]:

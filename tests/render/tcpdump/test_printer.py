@@ -18,7 +18,7 @@ from reference import frames, lines, options, part, rendered, time_zone
 from analyzer.cli.timeline import command
 from analyzer.errors import UsageError
 from analyzer.render.tcpdump.names import Names
-from analyzer.render.tcpdump.printer import TcpdumpPrinter
+from analyzer.render.tcpdump.printer import FIRST_CONVERSATIONS, FIRST_NAMES, TcpdumpPrinter
 
 IPV4 = bytes.fromhex("4500002800010000400600007f0000017f000001")
 
@@ -66,6 +66,32 @@ def test_room_grows_with_the_text_and_the_table_with_the_conversations() -> None
     twice = rendered([*packets, *packets], "ntX", RAW)
     assert all("seq 5:205, ack 9," in text for text in twice[:1500])
     assert all("seq 0:200, ack 1," in text for text in twice[1500:])
+
+
+def test_what_is_kept_has_a_bound() -> None:
+    """Where there are too many conversations or names, all are forgotten; the text is right before and after."""
+    packets = whole(*(segment(5, 9, 0x10, (1000 + i, 80)) for i in range(1200)))
+    batch = frames([*packets, *packets[-9:]], RAW)
+    printer = TcpdumpPrinter(options("nt"), most_kept=100)
+    texts = lines(printer, batch)
+    again = [text.replace("ack 9,", "ack 1,") for text in texts[1191:1200]]
+    assert texts[1200:] == again
+    assert len(printer._page.conversations) == FIRST_CONVERSATIONS
+    asked: list[bytes] = []
+    names = Names("/dev/null", "/dev/null")
+    names.host = lambda address: asked.append(address) or f"host-{address[2]}-{address[3]}"  # type: ignore[func-returns-value]
+    packets = [
+        (packet[:12] + bytes((10, 0, i >> 8, i & 255)) + packet[16:], size)
+        for i, (packet, size) in enumerate(whole(*[segment(1, 0, 2)] * 600))
+    ]
+    printer = TcpdumpPrinter(options("t"), names, most_kept=1)
+    texts = lines(printer, frames([*packets, *packets], RAW))
+    assert texts[:600] == texts[600:]
+    assert all(
+        text.startswith(f"IP host-{i >> 8}-{i & 255}.48994 > host-0-1.1235") for i, text in enumerate(texts[:600])
+    )
+    assert len(printer._page.names) == 4 * FIRST_NAMES
+    assert len(asked) > 1_200
 
 
 def test_names_of_files(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""What happens to the packets of ``live`` while they come, and what is told of them in the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from analyzer.capture.live import LiveCapture
+from analyzer.capture.saving import CaptureWriter
+from analyzer.cli.owners import Owners
+from analyzer.cli.shown import Shown
+from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.errors import AnalyzerError
+from analyzer.explain.departed import Departed
+from analyzer.explain.kernel_states import KernelStates
+from analyzer.explain.why import Cause
+from analyzer.pipeline import Lives, Run
+from analyzer.render.quantities import count, counted, size
+from analyzer.render.screen import Screen
+from analyzer.render.untrusted import visible
+from analyzer.render.words import ENDINGS, SIDES, STATES
+from analyzer.tables import NO_SERVERS, Frames, Rows
+
+_MOST_OF_A_LIFE = 1_000
+"""Packets kept of each of the first connections, to tell their lives at the end."""
+
+_ADVICE = "-w FILE saves them all for read, a filter leaves fewer"
+
+
+class Watch:
+    """A live capture, saved, analysed and shown batch by batch.
+
+    Attributes: ``packets`` taken so far; ``trouble`` what went wrong with saving them, empty when nothing did.
+    """
+
+    def __init__(
+        self, capture: LiveCapture, shown: Shown, owners: Owners, saver: CaptureWriter | None,
+        kernel: KernelStates | None, known_servers: Rows, max_connections: int,
+    ) -> None:  # fmt: skip
+        self.trouble = ""
+        self._capture, self._shown, self._owners, self._saver = capture, shown, owners, saver
+        self._kernel, self._max_connections = kernel, max_connections
+        self._run = Run(capture)
+        self._said_servers, self._own_servers = known_servers, NO_SERVERS
+        self._ask_who_listens()
+        self._lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
+        self._departed = Departed()
+
+    @property
+    def packets(self) -> int:
+        """Packets taken so far."""
+        return self._run.packets
+
+    @property
+    def patience_s(self) -> float:
+        """``tick`` wants to be called again in so many seconds."""
+        kernel_s = self._kernel.patience_s if self._kernel else math.inf
+        return min(self._shown.patience_s, self._owners.patience_s, kernel_s)
+
+    def take(self, frames: Frames) -> None:
+        """Save, analyse and show a batch; nothing more happens to it once it cannot be saved."""
+        if self._saver:
+            try:
+                self._saver.write(frames)
+            except AnalyzerError as error:
+                self.trouble = str(error)
+                return
+        started = self._run.started
+        batch = self._run.take(frames)
+        self._owners.tick(is_news=self._run.started > started)
+        if self._run.started <= FEW_CONNECTIONS:
+            self._lives.add(batch)
+        self._shown.add(batch, self._capture.dropped)
+        if gone := self._run.make_room(self._max_connections):
+            self._departed.add(*gone)
+
+    def tick(self, *, is_drained: bool) -> None:
+        """Do what is due whether or not packets come; ``is_drained`` says that none are waiting."""
+        run = self._run
+        self._owners.tick()
+        self._ask_who_listens()
+        if self._kernel:
+            now_ns = time.time_ns()
+            rows = run.connections[: run.count], run.endpoints[: run.count]
+            self._kernel.tick(*rows, now_ns, now_ns if is_drained else run.last_ns)
+        self._shown.tick(run, self._capture.dropped)
+
+    def _ask_who_listens(self) -> None:
+        own = self._owners.known_servers()
+        if own is not self._own_servers:
+            self._own_servers = own
+            known = np.concatenate([own, self._said_servers])
+            known.flags.writeable = False
+            self._run.known_servers = known
+
+    def write_summary(self, screen: Screen) -> None:
+        """Write what ``read`` would, and what only this run knows."""
+        run, departed = self._run, self._departed
+        found = quality_of(run)
+        found = found._replace(
+            all_packets=run.packets, lost=self._capture.dropped, tcp=found.tcp + departed.tcp,
+            udp=found.udp + departed.udp,
+        )  # fmt: skip
+        if run.packets:
+            screen.write([""])
+        numbers = run.connections["number"][: run.count].tolist()
+        lives = self._lives.found() if run.started <= FEW_CONNECTIONS else {}
+        path, sentence = self._capture.path, self._owners.sentence
+        write_summary(run, found, path, numbers, lives, screen, advice=_ADVICE, remark=sentence)
+        screen.write(self._remarks())
+
+    def _remarks(self) -> Iterator[str]:
+        if self._departed.count:
+            yield f" {_let_go(self._departed, self._max_connections)}"
+        if self._saver:
+            yield f" {_saved(self._saver)}"
+        if self._kernel:
+            yield from _agreement(self._kernel)
+
+
+def _let_go(departed: Departed, most: int) -> str:
+    """What became of connections that are no longer in the table."""
+    endings = ((int(number), ENDINGS[Cause(cause)].text) for cause, number in enumerate(departed.by_cause))
+    kinds = [f"{count(number)} {text}" for number, text in sorted(endings, reverse=True) if number]
+    if departed.udp:
+        kinds.append(f"{count(departed.udp)} UDP")
+    return (
+        f"{counted(departed.count, 'connection')} let go before the end, to keep at most {count(most)} "
+        f"(--max-connections): {', '.join(kinds)}; {counted(departed.packets, 'packet')}, "
+        f"{size(departed.payload_bytes)}"
+    )
+
+
+def _saved(saver: CaptureWriter) -> str:
+    first, last = saver.paths[0], saver.paths[-1]
+    where = str(first) if first == last else f"{first} … {last}"
+    latest = ", the latest" if saver.has_latest_only else ""
+    return f"{counted(saver.packets, 'packet')} saved{latest} to {visible(where)}"
+
+
+def _agreement(kernel: KernelStates) -> Iterator[str]:
+    """How the states agree with Linux's."""
+    if not kernel.states:
+        yield " kernel: no state could be compared"
+        return
+    share = 100 * kernel.agreed / kernel.states
+    yield (
+        f" kernel: {counted(kernel.states, 'state')} compared at {counted(kernel.instants, 'instant')}, "
+        f"{count(kernel.states - kernel.agreed)} different ({share:.2f} % agree)"
+    )
+    for one in kernel.differences.values():
+        yield (
+            f"  connection {one.connection}, {SIDES[one.side].text}, after packet {one.packet}: "
+            f"{STATES[one.inferred].text} here, {STATES[one.linux].text} in the kernel"
+        )

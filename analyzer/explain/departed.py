@@ -1,0 +1,35 @@
+"""Connections that a run without an end has let go: nobody can look at them any more, but they count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyzer.explain.why import Cause, causes_of
+from analyzer.tables import I64, Protocol, Rows
+
+
+class Departed:
+    """What they come to.
+
+    Attributes: ``tcp`` and ``udp`` how many there were; ``packets`` and ``payload_bytes`` that they had; ``by_cause``
+    the TCP connections by Cause.
+    """
+
+    def __init__(self) -> None:
+        self.tcp = self.udp = self.packets = self.payload_bytes = 0
+        self.by_cause: I64 = np.zeros(len(Cause), np.int64)
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self.tcp + self.udp
+
+    def add(self, connections: Rows, endpoints: Rows) -> None:
+        """Add CONNECTION[n] and their ENDPOINT[n, Side]."""
+        tcp = int((connections["protocol"] == Protocol.TCP).sum())
+        self.tcp += tcp
+        self.udp += len(connections) - tcp
+        self.packets += int(endpoints["packets"].sum())
+        self.payload_bytes += int(endpoints["payload_bytes"].sum())
+        self.by_cause += np.bincount(causes_of(connections, endpoints), minlength=len(Cause))
+        self.by_cause[Cause.NONE] = 0

@@ -1,0 +1,29 @@
+"""What to think of findings when the capture itself lost packets: which of them may only be missing here."""
+
+from __future__ import annotations
+
+from analyzer.explain.why import Cause, Remark, actor_of, cause_of, remarks_on
+from analyzer.tables import Event, Rows, Side
+
+DOUBTFUL_EVENTS = 1 << Event.LOST_SEGMENT | 1 << Event.ACK_LOST_SEGMENT
+"""Events that say that a segment was not captured: a loss on the way and one by the capture look the same."""
+
+_CAUSES = (Cause.UNANSWERED, Cause.SYN_ACK_UNANSWERED, Cause.HALF_CLOSED, Cause.OPEN)
+_REMARKS = (
+    Remark.LAST_ACK, Remark.NO_FIN_BEFORE_RST, Remark.FIN_UNACKNOWLEDGED, Remark.START_UNSEEN, Remark.ONE_SIDED,
+)  # fmt: skip
+"""They speak of a packet that was not seen."""
+
+
+def doubt(connection: Rows, endpoints: Rows, lost: int) -> str:
+    """A sentence where what is told of a connection may come from the ``lost`` packets; else empty."""
+    cause = Cause(cause_of(connection, *endpoints))
+    if not lost or cause == Cause.NONE:
+        return ""
+    actor = Side(actor_of(cause, connection, *endpoints))
+    remarks = remarks_on(cause, actor, connection, *endpoints)
+    has_gaps = bool(endpoints["history_gaps"].any())
+    if cause not in _CAUSES and not has_gaps and not any(remarks >> remark & 1 for remark in _REMARKS):
+        return ""
+    packets = "a packet" if lost == 1 else f"{lost:,} packets"
+    return f"The capture lost {packets}: what seems to be missing here may be among them."
