@@ -386,6 +386,9 @@ def rows_of(connections: Rows, numbers: npt.ArrayLike) -> I64:
 # Bits of completeness (Wireshark's tcp.completeness)
 SYN_SEEN, SYN_ACK_SEEN, ACK_SEEN, DATA_SEEN, FIN_SEEN, RST_SEEN = 1, 2, 4, 8, 16, 32
 
+MOST_SQUARES = 1 << 62
+"""Where ENDPOINT's ``rtt_squares`` end: past it the spread of the samples is not known."""
+
 ENDPOINT = np.dtype(
     [
         # RFC 9293 3.3.1
@@ -453,6 +456,22 @@ ENDPOINT = np.dtype(
         ("syns", np.uint32),
         ("fins", np.uint32),
         ("sacks", np.uint32),
+        ("triple_duplicate_acks", np.uint32),  # ACKs that were repeated three times
+        ("capture_duplicates", np.uint32),  # segments that the capture has twice
+        ("aside_bytes", np.uint32),  # of unique_bytes, those sent in the handshake and the teardown
+        # measures of what it sent (tcp/measures.py)
+        ("max_idle_ns", np.int64),  # the longest time between two of its segments
+        ("rtt_samples", np.uint32),  # round trips measured, from its segment to the peer's ACK
+        ("max_in_flight", np.uint32),  # SND.NXT - SND.UNA after a segment with payload; their sum is below
+        ("min_rtt_ns", np.int64),
+        ("max_rtt_ns", np.int64),
+        ("rtt_sum_ns", np.int64),
+        ("rtt_squares", np.int64),  # sum of the squares in units of 2**20 ns**2, at most MOST_SQUARES
+        ("in_flight_sum", np.int64),
+        ("window_sum", np.int64),
+        ("windows", np.uint32),  # windows advertised, after the SYN; scaled when both SYNs were seen
+        ("min_window", np.uint32),
+        ("max_window", np.uint32),
     ],
     align=True,
 )
@@ -463,7 +482,9 @@ UNACKED = np.dtype(
         ("next", np.int32),  # row of the segment sent after it, 0 none
         ("seq", np.uint32),  # its first sequence number, or the first that is not acknowledged
         ("end", np.uint32),  # one after its last sequence number
+        ("advances", np.uint8),  # 1 when nothing up to its end had been sent before
         ("packet", np.int64),
+        ("ts_ns", np.int64),  # when it was sent
     ],
     align=True,
 )

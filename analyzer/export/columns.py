@@ -20,6 +20,8 @@ NULL = -(2**63)
 Integral = npt.NDArray[Any]
 """Any array of integers."""
 
+Flags = npt.NDArray[np.bool_]
+
 
 class Integers(NamedTuple):
     """Numbers."""
@@ -59,6 +61,6 @@ Column = Integers | Words | WordSets | Texts
 Table = dict[str, Column]
 
 
-def where(known: npt.NDArray[np.bool_], values: Integral) -> I64:
+def where(known: Flags, values: Integral) -> I64:
     """The values, and NULL where they are not known."""
     return np.where(known, values, np.int64(NULL))

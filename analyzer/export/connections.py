@@ -9,10 +9,10 @@ import numpy as np
 
 from analyzer.explain.why import CAUSES, Cause, causes_of
 from analyzer.export.address_text import address_texts
-from analyzer.export.columns import NULL, Column, Integers, Table, Texts, Words, where
+from analyzer.export.columns import Column, Flags, Integers, Integral, Table, Texts, Words, where
 from analyzer.export.why_text import why_texts
 from analyzer.jit import fastest, kernel
-from analyzer.tables import HISTORY_LEN, U8, ClosedBy, Evidence, Phase, Protocol, Rows, Side
+from analyzer.tables import HISTORY_LEN, MOST_SQUARES, U8, ClosedBy, Evidence, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import Verdict, verdict
 
@@ -74,24 +74,56 @@ def connection_table(connections: Rows, endpoints: Rows) -> Table:
         table[f"{name}.first_ns"] = Integers(where(seen, connections["phase_first_ns"][:, phase]))
         table[f"{name}.last_ns"] = Integers(where(seen, connections["phase_last_ns"][:, phase]))
     for side in Side:
-        for name, column in sent_columns(endpoints[:, side], tcp).items():
+        for name, column in sent_columns(connections, endpoints[:, side], tcp).items():
             table[f"{side.name.lower()}_sent.{name}"] = column
     return table
 
 
-def sent_columns(ends: Rows, tcp: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> dict[str, Column]:
+def sent_columns(connections: Rows, ends: Rows, tcp: Flags) -> dict[str, Column]:
     """What one side of each connection sent: ``ends`` ENDPOINT[n]. The window scale is known from a SYN only."""
     mss, window_scale = ends["mss"], ends["window_scale"]
-    unknown = Integers(np.full(len(ends), NULL))
+    samples, windows, data_packets = ends["rtt_samples"], ends["windows"], ends["data_packets"]
+    aside_bytes = ends["aside_bytes"].astype(np.int64)
+    data_ns = connections["phase_last_ns"][:, Phase.DATA] - connections["phase_first_ns"][:, Phase.DATA]
     return {
         **{name: Integers(ends[name]) for name in COUNTERS},
         "mss": Integers(where(tcp & (mss > 0), mss)),
         "window_scale": Integers(where(tcp & (window_scale >= 0) & (ends["syns"] > 0), window_scale)),
-        "min_rtt_ns": unknown,
-        "max_rtt_ns": unknown,
-        "mean_rtt_ns": unknown,
-        "rtt_samples": unknown,
+        "min_rtt_ns": Integers(where(samples > 0, ends["min_rtt_ns"])),
+        "max_rtt_ns": Integers(where(samples > 0, ends["max_rtt_ns"])),
+        "mean_rtt_ns": mean(ends["rtt_sum_ns"], samples),
+        "rtt_samples": Integers(samples),
+        "stdev_rtt_ns": deviation(ends["rtt_sum_ns"], ends["rtt_squares"], samples),
+        "max_idle_ns": Integers(where(tcp & (ends["packets"] > 1), ends["max_idle_ns"])),
+        "triple_duplicate_acks": Integers(ends["triple_duplicate_acks"]),
+        "max_in_flight": Integers(where(tcp & (data_packets > 0), ends["max_in_flight"])),
+        "mean_in_flight": mean(ends["in_flight_sum"], where(tcp, data_packets)),
+        "min_window": Integers(where(windows > 0, ends["min_window"])),
+        "max_window": Integers(where(windows > 0, ends["max_window"])),
+        "mean_window": mean(ends["window_sum"], windows),
+        "throughput_bps": rate(ends["unique_bytes"], connections["last_ns"] - connections["first_ns"]),
+        "data_throughput_bps": rate(ends["unique_bytes"] - aside_bytes, np.where(tcp, data_ns, 0)),
+        "capture_duplicates": Integers(ends["capture_duplicates"]),
     }
+
+
+def mean(sums: Integral, counts: Integral) -> Integers:
+    """Sums by their counts, rounded down; not known where nothing was counted."""
+    return Integers(where(counts > 0, sums // np.maximum(counts, 1)))
+
+
+def deviation(sums: Integral, squares: Integral, counts: Integral) -> Integers:
+    """The standard deviation of samples, from their sum and that of their squares in units of 2**20."""
+    known = (counts > 1) & (squares < MOST_SQUARES)
+    n = np.maximum(counts, 2).astype(np.float64)
+    variance = (squares * 2.0**20 - np.square(sums.astype(np.float64)) / n) / (n - 1)
+    return Integers(where(known, np.sqrt(np.maximum(variance, 0)).astype(np.int64)))
+
+
+def rate(octets: Integral, elapsed_ns: Integral) -> Integers:
+    """Bits a second; not known where no time has passed."""
+    bits = np.clip(octets * 8e9 / np.maximum(elapsed_ns, 1), 0, 2.0**62)
+    return Integers(where(elapsed_ns > 0, bits.astype(np.int64)))
 
 
 @kernel

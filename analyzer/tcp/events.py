@@ -17,6 +17,7 @@ from analyzer.tables import (
     FIN,
     HAS_WINDOW_SCALE,
     I64,
+    KNOWS_SND,
     RST,
     SYN,
     U32,
@@ -25,6 +26,7 @@ from analyzer.tables import (
     Packets,
     Rows,
 )
+from analyzer.tcp.measures import NO_SCALE, note_round_trip
 from analyzer.tcp.remarks import remarks_on
 from analyzer.tcp.seq import seq_add, seq_diff
 from analyzer.tcp.unacknowledged import acknowledge, carrier, hold
@@ -34,14 +36,11 @@ USUAL_RTT_NS = 3_000_000
 # A retransmission so soon after an ACK answers duplicate ACKs
 FAST_NS = 20_000_000
 
-# Bits of ENDPOINT.seen; remarks.py and unacknowledged.py have one each besides
+# Bits of ENDPOINT.seen; remarks.py and unacknowledged.py have others
 LAST_WAS_KEEP_ALIVE, LAST_WAS_ZERO_WINDOW_PROBE = 1, 2
 NOT_YET_SCALED = 4  # it sent a SYN and since then no ACK
 KNOWS_BASE = 8
 KNOWS_WINDOW = 16
-
-# Window scale of an endpoint that does not scale
-NO_SCALE = 255
 
 
 @kernel(inline=True)
@@ -78,9 +77,13 @@ def segment_events(
             labels.refers_to[i] = carrier(unacked, fwd, seq, segment_end)
 
     if payload_len or flags & (SYN | FIN):
-        hold(unacked, fwd, rev, seq, segment_end, number)
+        # by the IP header's length, for that is what the peer acknowledges
+        held_end = seq_add(seq, wide(packets.payload_len[i]) + (1 if flags & (SYN | FIN) else 0))
+        hold(unacked, fwd, rev, seq, held_end, number, ts_ns)
     if flags & ACK and ack != wide(fwd["last_ack"]):
-        acknowledge(unacked, rev, ack)
+        sent_ns = acknowledge(unacked, rev, ack)
+        if 0 <= sent_ns <= ts_ns and wide(rev["known"]) & KNOWS_SND and seq_diff(ack, wide(rev["snd_una"])) > 0:
+            note_round_trip(rev, ts_ns - sent_ns)
     remember(fwd, packets, i, events, segment_end, ts_ns)
     if flags & ACK:
         if not flags & SYN and wide(connection["syn_ns"]) and wide(connection["initial_rtt_ns"]) == 0:

@@ -50,6 +50,7 @@ from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
 from analyzer.tcp.letting_go import keep_slots, move_together
+from analyzer.tcp.measures import note_in_flight, note_silence, note_window
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
@@ -237,6 +238,7 @@ def segment(
     expire(fwd, transitions, ts_ns)
     expire(rev, transitions, ts_ns)
 
+    note_silence(fwd, ts_ns)
     events = segment_events(connection, fwd, rev, packets, labels, i, on_wire, ts_ns, number, unacked)
     labels.events[i] = events
     phase = phase_of(connection, side, fwd, rev, packets, i)
@@ -247,7 +249,8 @@ def segment(
     note_state(side, fwd, rev, packets, i)
     note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
-    count_segment(fwd, rev, packets, i, events)
+    count_segment(fwd, rev, packets, labels, i, events)
+    note_window(fwd, rev, packets, i)
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
     if flags & FIN and wide(fwd["fin_packet"]) == 0:
         fwd["fin_packet"] = number
@@ -258,6 +261,8 @@ def segment(
         fwd["syn_packet"] = number
 
     sends(fwd, rev, packets, i, ts_ns, transitions)
+    if wide(packets.payload_len[i]):
+        note_in_flight(fwd)
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:

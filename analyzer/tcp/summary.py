@@ -8,9 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, HAS_SACK, KNOWS_AHEAD, KNOWS_RCV, RST, SYN, Event, Packets, Protocol, Rows
+from analyzer.tables import (
+    ACK,
+    FIN,
+    HAS_SACK,
+    KNOWS_AHEAD,
+    KNOWS_ISS,
+    KNOWS_RCV,
+    KNOWS_SND,
+    RST,
+    SENT_FIN,
+    SYN,
+    Event,
+    Labels,
+    Packets,
+    Phase,
+    Protocol,
+    Rows,
+)
 from analyzer.tcp.history import ZeekState
-from analyzer.tcp.seq import seq_diff
+from analyzer.tcp.seq import seq_add, seq_diff
 from analyzer.tcp.states import State
 
 
@@ -33,8 +50,14 @@ class Verdict(IntEnum):
 
 
 @kernel(inline=True)
-def count_segment(fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -> None:
-    """Count segment ``i`` for its sender ``fwd``, as it was before it."""
+def count_segment(fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, events: int) -> None:
+    """Count segment ``i`` for its sender ``fwd``, as it was before it.
+
+    Retransmitted and out of order are tcptrace's words: a segment with sequence numbers that were seen before, its SYN
+    and FIN among them; one with some that were not seen, though later ones were.
+
+    Deviates: tcptrace takes the octet of a keep-alive for retransmitted.
+    """
     flags = wide(packets.flags[i])
     payload_len = wide(packets.payload_len[i])
     fwd["packets"] = wide(fwd["packets"]) + 1
@@ -52,17 +75,45 @@ def count_segment(fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -
         fwd["zero_window_probes"] = wide(fwd["zero_window_probes"]) + 1
     if events & 1 << Event.DUPLICATE_ACK:
         fwd["duplicate_acks"] = wide(fwd["duplicate_acks"]) + 1
-    if payload_len == 0:
-        return
-    fwd["data_packets"] = wide(fwd["data_packets"]) + 1
-    fwd["payload_bytes"] = wide(fwd["payload_bytes"]) + payload_len
-    again = seen_before(rev, wide(packets.seq[i]), payload_len)
-    if events & 1 << Event.OUT_OF_ORDER:
-        fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1
-    elif events & (1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION):
+        if wide(labels.repeat[i]) == 3:
+            fwd["triple_duplicate_acks"] = wide(fwd["triple_duplicate_acks"]) + 1
+    if events & 1 << Event.CAPTURE_DUPLICATE:
+        fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
+    seq = wide(packets.seq[i])
+    again = 0
+    if flags & (SYN | FIN):
+        again = controls_again(fwd, flags, seq, payload_len)
+    if payload_len:
+        fwd["data_packets"] = wide(fwd["data_packets"]) + 1
+        fwd["payload_bytes"] = wide(fwd["payload_bytes"]) + payload_len
+        octets_again = seen_before(rev, seq, payload_len)
+        again += octets_again
+        unique = payload_len - octets_again
+        fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + unique
+        if wide(labels.phase[i]) != Phase.DATA:
+            fwd["aside_bytes"] = wide(fwd["aside_bytes"]) + unique
+        behind = wide(fwd["known"]) & KNOWS_SND and seq_diff(seq_add(seq, payload_len), wide(fwd["snd_nxt"])) < 0
+        if unique and behind:
+            fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1
+    if again and not events & (1 << Event.KEEP_ALIVE | 1 << Event.ZERO_WINDOW_PROBE):
         fwd["retransmitted_packets"] = wide(fwd["retransmitted_packets"]) + 1
         fwd["retransmitted_bytes"] = wide(fwd["retransmitted_bytes"]) + again
-    fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + payload_len - again
+
+
+@kernel(inline=True)
+def controls_again(fwd: Rows, flags: int, seq: int, payload_len: int) -> int:
+    """How many of a segment's SYN and FIN ``fwd`` has sent before."""
+    known = wide(fwd["known"])
+    count = 0
+    if flags & SYN and wide(fwd["syns"]) > 1 and known & KNOWS_ISS and seq == wide(fwd["iss"]):
+        count = 1
+    if (
+        flags & FIN
+        and known & SENT_FIN
+        and seq_add(seq, payload_len + (1 if flags & SYN else 0)) == wide(fwd["fin_seq"])
+    ):
+        count += 1
+    return count
 
 
 @kernel(inline=True)

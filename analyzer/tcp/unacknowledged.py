@@ -18,8 +18,9 @@ from analyzer.tcp.seq import seq_diff
 MOST_HELD = 512
 MOST_ROWS = 1 << 22
 
-# Bit of ENDPOINT.seen: a segment of the chain begins before the end of the one sent before it
+# Bits of ENDPOINT.seen: a segment of the chain begins before the end of the one sent before it; one found no room once
 SCATTERED = 64
+CROWDED = 128
 
 
 @kernel(inline=True)
@@ -31,7 +32,7 @@ def is_full(pool: Rows) -> bool:
 
 
 @kernel(inline=True)
-def hold(pool: Rows, end: Rows, peer: Rows, seq: int, after: int, packet: int) -> None:
+def hold(pool: Rows, end: Rows, peer: Rows, seq: int, after: int, packet: int, ts_ns: int) -> None:
     """Remember a segment that ``end`` sends, from ``seq`` up to ``after``: what of it ``peer`` has not acknowledged."""
     last_ack = wide(peer["last_ack"])
     if last_ack and seq_diff(last_ack, seq) > 0:
@@ -42,6 +43,7 @@ def hold(pool: Rows, end: Rows, peer: Rows, seq: int, after: int, packet: int) -
     full = wide(pool[0]["next"]) == 0 and unused >= len(pool)
     if full or wide(end["unacked_count"]) >= MOST_HELD:
         give_back_first(pool, end)
+        end["seen"] = wide(end["seen"]) | CROWDED
     row = wide(pool[0]["next"])
     if row:
         pool[0]["next"] = pool[row]["next"]
@@ -54,6 +56,9 @@ def hold(pool: Rows, end: Rows, peer: Rows, seq: int, after: int, packet: int) -
     pool[row]["seq"] = seq
     pool[row]["end"] = after
     pool[row]["packet"] = packet
+    pool[row]["ts_ns"] = ts_ns
+    nextseq = wide(end["nextseq"])
+    pool[row]["advances"] = 1 if nextseq == 0 or seq_diff(after, nextseq) > 0 else 0
     last = wide(end["unacked_last"])
     if last == 0:
         end["unacked_first"] = row
@@ -102,18 +107,35 @@ def give_back_rows(pool: Rows, endpoints: Rows, rows: I64) -> None:
 
 
 @kernel(inline=True)
-def acknowledge(pool: Rows, end: Rows, ack: int) -> None:
-    """The peer of ``end`` acknowledges all before ``ack``."""
-    scattered = wide(end["seen"]) & SCATTERED
+def acknowledge(pool: Rows, end: Rows, ack: int) -> int:
+    """The peer of ``end`` acknowledges all before ``ack``. Returns when the segment was sent that it answers, or -1.
+
+    By Karn's rule: an ACK answers the latest of the segments that it acknowledges something of, if that ends where the
+    ACK says and its end was sent once. So a segment that waited for another to be sent again tells no time.
+
+    Deviates: tcptrace takes no sample either when something was sent again that had been acknowledged before.
+    """
+    seen = wide(end["seen"])
+    scattered = seen & SCATTERED
+    sent_ns = -1
+    reaching = 0
     before = 0
     row = wide(end["unacked_first"])
     while row:
         after = wide(pool[row]["next"])
-        if seq_diff(ack, wide(pool[row]["end"])) < 0:
-            if seq_diff(ack, wide(pool[row]["seq"])) > 0:
+        short = seq_diff(ack, wide(pool[row]["end"]))
+        touched = seq_diff(ack, wide(pool[row]["seq"])) > 0
+        if touched:
+            sent_ns = -1
+            if short <= 0:
+                reaching += 1
+            if short == 0 and reaching == 1 and (wide(pool[row]["advances"]) or not seen & CROWDED):
+                sent_ns = wide(pool[row]["ts_ns"])
+        if short < 0:
+            if touched:
                 pool[row]["seq"] = ack
             if not scattered:
-                return
+                return sent_ns
             before = row
         elif before == 0:
             give_back_first(pool, end)
@@ -125,6 +147,7 @@ def acknowledge(pool: Rows, end: Rows, ack: int) -> None:
             pool[row]["next"] = pool[0]["next"]
             pool[0]["next"] = row
         row = after
+    return sent_ns
 
 
 @kernel(inline=True)

@@ -16,6 +16,7 @@ from analyzer.tables import (
     CONNECTION,
     ENDPOINT,
     HISTORY_LEN,
+    MOST_SQUARES,
     ClosedBy,
     Event,
     Evidence,
@@ -40,7 +41,8 @@ SMALL_CODES = {
     "window_scale": (-1, 14), "side": (0, 1), "phase": (0, len(Phase) - 1), "client_state": (0, len(State) - 1),
     "server_state": (0, len(State) - 1), "status": (0, len(Status) - 1), "protocol": (0, len(Protocol) - 1),
     "connection": (0, 2**62 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
-    "packets": (0, 2**62 - 1),
+    "packets": (0, 2**62 - 1), "unique_bytes": (0, 2**62), "rtt_squares": (0, MOST_SQUARES),
+    "rtt_sum_ns": (0, 2**62), "in_flight_sum": (0, 2**62), "window_sum": (0, 2**62),
 }  # fmt: skip
 """Columns that hold no other values than from the first to the second."""
 
@@ -164,13 +166,21 @@ def connection_record(connection: Rows, client: Rows, server: Rows) -> dict[str,
             }
             for phase in (Phase.HANDSHAKE, Phase.DATA, Phase.TEARDOWN)
         },
-        "client_sent": sent_record(client, bool(tcp)),
-        "server_sent": sent_record(server, bool(tcp)),
+        "client_sent": sent_record(connection, client, bool(tcp)),
+        "server_sent": sent_record(connection, server, bool(tcp)),
     }
 
 
-def sent_record(end: Rows, tcp: bool) -> dict[str, Any]:
+def sent_record(connection: Rows, end: Rows, tcp: bool) -> dict[str, Any]:
     """What one side sent."""
+    samples, windows, data_packets = int(end["rtt_samples"]), int(end["windows"]), int(end["data_packets"])
+    elapsed_ns = difference(connection["last_ns"], connection["first_ns"])
+    data_ns = difference(connection["phase_last_ns"][Phase.DATA], connection["phase_first_ns"][Phase.DATA])
+    stdev_rtt_ns = None
+    if samples > 1 and end["rtt_squares"] < MOST_SQUARES:
+        sum_ns = float(end["rtt_sum_ns"])
+        variance = (int(end["rtt_squares"]) * 2.0**20 - sum_ns * sum_ns / samples) / (samples - 1)
+        stdev_rtt_ns = int(max(variance, 0) ** 0.5)
     counters = (
         "packets payload_bytes unique_bytes data_packets pure_acks retransmitted_packets retransmitted_bytes "
         "out_of_order_packets duplicate_acks zero_windows zero_window_probes resets syns fins sacks"
@@ -179,11 +189,31 @@ def sent_record(end: Rows, tcp: bool) -> dict[str, Any]:
         **{name: int(end[name]) for name in counters.split()},
         "mss": known(end["mss"], tcp and end["mss"] > 0),
         "window_scale": known(end["window_scale"], tcp and end["syns"] > 0 and end["window_scale"] >= 0),
-        "min_rtt_ns": None,
-        "max_rtt_ns": None,
-        "mean_rtt_ns": None,
-        "rtt_samples": None,
+        "min_rtt_ns": known(end["min_rtt_ns"], samples),
+        "max_rtt_ns": known(end["max_rtt_ns"], samples),
+        "mean_rtt_ns": int(end["rtt_sum_ns"]) // samples if samples else None,
+        "rtt_samples": samples,
+        "stdev_rtt_ns": stdev_rtt_ns,
+        "max_idle_ns": known(end["max_idle_ns"], tcp and end["packets"] > 1),
+        "triple_duplicate_acks": int(end["triple_duplicate_acks"]),
+        "max_in_flight": known(end["max_in_flight"], tcp and data_packets),
+        "mean_in_flight": int(end["in_flight_sum"]) // data_packets if tcp and data_packets else None,
+        "min_window": known(end["min_window"], windows),
+        "max_window": known(end["max_window"], windows),
+        "mean_window": int(end["window_sum"]) // windows if windows else None,
+        "throughput_bps": rate(int(end["unique_bytes"]), elapsed_ns),
+        "data_throughput_bps": rate(int(end["unique_bytes"]) - int(end["aside_bytes"]), data_ns if tcp else 0),
+        "capture_duplicates": int(end["capture_duplicates"]),
     }
+
+
+def difference(later: Any, earlier: Any) -> int:
+    """As 64 bits have it."""
+    return (int(later) - int(earlier) + 2**63) % 2**64 - 2**63
+
+
+def rate(octets: int, elapsed_ns: int) -> int | None:
+    return int(min(max(octets * 8e9 / elapsed_ns, 0), 2.0**62)) if elapsed_ns > 0 else None
 
 
 def packet_record(frames: Frames, packets: Packets, labels: Labels, i: int) -> dict[str, Any]:

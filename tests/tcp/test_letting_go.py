@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.tables import Labels, Rows
 from analyzer.tcp import letting_go
-from analyzer.tcp.letting_go import first_to_go
+from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import SILENCE_NS
@@ -122,6 +122,15 @@ def test_the_pool_of_unacknowledged_segments_gets_back_what_they_held() -> None:
         held = int(reconstruction._unacked[0]["packet"])
         reconstruction.let_go(np.arange(reconstruction.count))
     assert held == 50
+
+
+def test_a_copy_of_rows_is_their_own() -> None:
+    reconstruction = Reconstruction()
+    fed(reconstruction, [Segment(k, f"C{k}", "S", 2) for k in range(4)])
+    copy = copied(reconstruction.endpoints, np.array([3, 1]))
+    assert copy.shape == (2, 2)
+    assert np.array_equal(copy, reconstruction.endpoints[[3, 1]])
+    assert not np.shares_memory(copy, reconstruction.endpoints)
 
 
 def test_nothing_and_everything() -> None:

@@ -123,7 +123,11 @@ def test_what_is_counted_adds_up(segments: list[Segment]) -> None:
     rows, ends = made.connections[: made.count], made.endpoints[: made.count]
     assert ends["packets"].sum() == len(segments)
     assert ends["payload_bytes"].sum() == sum(segment.payload_len for segment in segments)
-    assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"]).all()
+    controls = ends["syns"] + ends["fins"]
+    assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"] + controls).all()
+    assert (ends["aside_bytes"] <= ends["unique_bytes"]).all()
+    assert (ends["rtt_samples"] <= (ends["packets"] - ends["pure_acks"])).all()
+    assert (ends["windows"] + ends["syns"] + ends["resets"] >= ends["pure_acks"]).all()
     for row in range(made.count):
         mine = labels.connection == row + 1
         assert rows[row]["phase_packets"].sum() == mine.sum() == ends[row]["packets"].sum()

@@ -184,7 +184,38 @@ def test_counters() -> None:
     )}  # fmt: skip
     assert told == {
         "packets": 7, "syns": 2, "fins": 0, "resets": 1, "pure_acks": 1, "data_packets": 3, "payload_bytes": 35,
-        "unique_bytes": 20, "retransmitted_packets": 2, "retransmitted_bytes": 15, "zero_windows": 0, "sacks": 0,
+        "unique_bytes": 20, "retransmitted_packets": 3, "retransmitted_bytes": 16, "zero_windows": 0, "sacks": 0,
     }  # fmt: skip
     assert [int(server[name]) for name in ("packets", "pure_acks", "zero_windows")] == [4, 2, 1]
     assert [int(server[name]) for name in ("fins", "sacks", "syns")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("retransmitted", "octets", "out_of_order", "text"),
+    [
+        pytest.param(2, 2, 0, SYN + SYN + SYN, id="SYN"),
+        pytest.param(1, 1, 0, OPEN + CLIENT_FIN + CLIENT_FIN, id="FIN"),
+        pytest.param(1, 6, 0, OPEN + "C > S FPA 101:106 ack 301\n" * 2, id="payload and FIN"),
+        pytest.param(1, 5, 0, OPEN + REQUEST + "C > S FPA 101:106 ack 301\n", id="payload, and a FIN that is new"),
+        pytest.param(1, 5, 0, OPEN + REQUEST + "C > S PA 101:111 ack 301\n", id="in part"),
+        pytest.param(0, 0, 1, OPEN + "C > S PA 106:111 ack 301\n" + REQUEST, id="late"),
+        pytest.param(0, 0, 1, OPEN + "C > S PA 106:111 ack 301\n+9 " + REQUEST, id="very late"),
+        pytest.param(1, 5, 1, OPEN + "C > S PA 106:111 ack 301\n" + REQUEST + REQUEST, id="late and again"),
+        pytest.param(1, 5, 0, OPEN + "C > S PA 106:111 ack 301\nC > S PA 101:111 ack 301\n", id="late with what came"),
+        pytest.param(0, 0, 0, OPEN + REQUEST + "S > C A 301 ack 106\nC > S A 105:106 ack 301\n", id="keep-alive"),
+        pytest.param(0, 0, 0, OPEN + "S > C A 301 ack 101 win 0\n" + "C > S A 101:102 ack 301\n" * 2, id="probes"),
+    ],
+)
+def test_sent_again_or_late(retransmitted: int, octets: int, out_of_order: int, text: str) -> None:
+    _, client, _ = rows(text)
+    told = [int(client[name]) for name in ("retransmitted_packets", "retransmitted_bytes", "out_of_order_packets")]
+    assert told == [retransmitted, octets, out_of_order]
+
+
+def test_what_is_counted_by_events() -> None:
+    """The third repetition of an ACK, packets that the capture has twice, octets of each phase."""
+    _, client, server = rows(
+        OPEN + "C > S PA 111:121 ack 301\n" + "S > C A 301 ack 101\n" * 5 + "C > S FPA 121:124 ack 301\n"
+    )
+    assert [int(server[name]) for name in ("duplicate_acks", "triple_duplicate_acks")] == [5, 1]
+    assert [int(client[name]) for name in ("unique_bytes", "aside_bytes")] == [13, 3]

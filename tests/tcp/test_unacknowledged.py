@@ -59,7 +59,7 @@ def test_two_endpoints_share_a_pool(steps: list[tuple[int, int | tuple[int, int]
             mine[:] = [(max(a, step), b, packet) for a, b, packet in mine if b > step]
         else:
             seq, octets = step
-            hold(pool, ends[which], PEER, (START + seq) % 2**32, (START + seq + octets) % 2**32, number)
+            hold(pool, ends[which], PEER, (START + seq) % 2**32, (START + seq + octets) % 2**32, number, number)
             if sum(map(len, lists)) == rows - 1 and mine:
                 mine.pop(0)
             if sum(map(len, lists)) < rows - 1:
@@ -79,7 +79,7 @@ def test_what_was_acknowledged_before_is_not_held() -> None:
     pool, ends = np.zeros(9, UNACKED), np.zeros(2, ENDPOINT)
     ends[1]["last_ack"] = START + 5
     for number, (first, after) in enumerate([(0, 4), (1, 5), (3, 7), (5, 8), (6, 9)], 1):
-        hold(pool, ends[0], ends[1], START + first, START + after, number)
+        hold(pool, ends[0], ends[1], START + first, START + after, number, 0)
     assert held(pool, ends[0]) == [(5, 7, 3), (5, 8, 4), (6, 9, 5)]
 
 
@@ -87,7 +87,7 @@ def test_an_endpoint_holds_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unacknowledged, "MOST_HELD", 3)
     pool, ends = np.zeros(100, UNACKED), np.zeros(1, ENDPOINT)
     for number in range(1, 9):
-        hold(pool, ends[0], PEER, START + number, START + number + 1, number)
+        hold(pool, ends[0], PEER, START + number, START + number + 1, number, 0)
     assert [packet for _, _, packet in held(pool, ends[0])] == [6, 7, 8]
     assert pool[0]["packet"] == 3
 
@@ -110,7 +110,7 @@ def test_a_pool_that_gave_rows_back_is_not_full() -> None:
     pool, ends = np.zeros(3, UNACKED), np.zeros(1, ENDPOINT)
     assert not is_full(pool)
     for number in (1, 2):
-        hold(pool, ends[0], PEER, START, START + 1, number)
+        hold(pool, ends[0], PEER, START, START + 1, number, 0)
     assert is_full(pool)
     acknowledge(pool, ends[0], START + 1)
     assert not is_full(pool)
