@@ -13,9 +13,23 @@ import numpy as np
 
 from analyzer.capture.source import open_capture
 from analyzer.decode.fragments import Reassembly
+from analyzer.decode.layers import TUNNEL_NAMES, tunnels_of
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tables import (
+    I64,
+    NO_SERVERS,
+    SNIPPET_LEN,
+    Batch,
+    Frames,
+    Labels,
+    Life,
+    Packets,
+    Protocol,
+    Rows,
+    Side,
+    Tunnel,
+)
 from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 
@@ -255,9 +269,10 @@ class _Parts:
             tail = [_from(first, surplus), *tail[1:]]
             self._omitted += surplus
         pieces = [*self._head, *tail]
-        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-2] for piece in pieces), strict=True)]
+        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-3] for piece in pieces), strict=True)]
         payload = [octets for piece in pieces for octets in piece.payload]
-        return Life._make((*columns, payload, self._omitted))
+        tunnels = [words for piece in pieces for words in piece.tunnels]
+        return Life._make((*columns, payload, tunnels, self._omitted))
 
 
 def _piece(batch: Batch, at: I64) -> Life:
@@ -267,8 +282,9 @@ def _piece(batch: Batch, at: I64) -> Life:
         client_state=labels.client_state[at], server_state=labels.server_state[at], events=labels.events[at],
         seq=labels.seq[at], ack=labels.ack[at], flags=packets.flags[at], window=packets.window[at],
         payload_len=packets.payload_len[at], options=packets.options[at], mss=packets.mss[at],
-        window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at],
-        payload=[_snippet(frames, packets, int(i)) for i in at], omitted=0,
+        window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at], refers_to=labels.refers_to[at],
+        repeat=labels.repeat[at], payload=[_snippet(frames, packets, int(i)) for i in at],
+        tunnels=[_tunnels(batch, int(i)) for i in at], omitted=0,
     )  # fmt: skip
 
 
@@ -281,6 +297,19 @@ def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
     return frames.data[start:end].tobytes() if start else b""
 
 
+def _tunnels(batch: Batch, i: int) -> str:
+    frames, packets, labels = batch
+    if not packets.depth[i]:
+        return ""
+    start = int(frames.start[i])
+    octets = frames.data[start : start + int(frames.caplen[i])]
+    is_reply = bool(labels.side[i] == Side.SERVER)
+    words = tunnels_of(octets, int(frames.linktype[i]), int(frames.origlen[i]), is_reply=is_reply)
+    if len(words) < packets.depth[i]:
+        words.insert(0, f"{TUNNEL_NAMES[Tunnel(packets.tunnel[i])]} in fragments")
+    return ", in ".join(words)
+
+
 def _from(life: Life, first: int) -> Life:
-    columns: Any = life[:-2]
-    return Life._make((*(column[first:] for column in columns), life.payload[first:], 0))
+    columns: Any = life[:-1]
+    return Life._make((*(column[first:] for column in columns), 0))

@@ -322,8 +322,12 @@ class Life(NamedTuple):
     mss: U16
     window_scale: U8
     sack_blocks: U8
+    refers_to: I64
+    repeat: U32
     payload: list[bytes]
     """The first SNIPPET_LEN captured octets of each payload."""
+    tunnels: list[str]
+    """The tunnels that each packet came in, in words and in the client's direction (layers.py); empty for none."""
     omitted: int
     """Packets left out of the middle because there were too many."""
 

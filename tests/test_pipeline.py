@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,46 @@ def test_a_capture_that_is_open_already() -> None:
     assert run.capture is capture
     assert (run.count, run.packets) == (whole.count, whole.packets)
     assert np.array_equal(run.connections[: run.count], whole.connections[: whole.count])
+
+
+def test_a_life_knows_its_tunnels(tmp_path: Path) -> None:
+    """VXLAN there and back, then without; and once more in a datagram that came in fragments."""
+    inner = bytes(12) + b"\x08\x00" + ip(0x0A000001, 0x0A000002, 6, tcp(40000, 80))
+    answer = bytes(12) + b"\x08\x00" + ip(0x0A000002, 0x0A000001, 6, tcp(80, 40000))
+    there = udp(4789, b"\x08" + bytes(5) + b"\x2a\0" + inner)
+    back = udp(4789, b"\x08" + bytes(5) + b"\x2a\0" + answer)
+    frames = [
+        ip(0xC0000201, 0xC0000202, 17, there),
+        ip(0xC0000202, 0xC0000201, 17, back),
+        inner[14:],
+        ip(0xC0000201, 0xC0000202, 17, there[:24], 0x2000),
+        ip(0xC0000201, 0xC0000202, 17, there[24:], 3),
+    ]
+    capture = tmp_path / "tunnels.pcap"
+    records = [struct.pack("<IIII", k, 0, len(one), len(one)) + one for k, one in enumerate(frames)]
+    capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + b"".join(records))
+    life = lives(capture, "", [1])[1]
+    assert life.number.tolist() == [1, 2, 3, 5]
+    vxlan = "VXLAN VNI 42, 192.0.2.1 → 192.0.2.2 (UDP 4789)"
+    assert life.tunnels == [vxlan, vxlan, "", "VXLAN in fragments"]
+    assert lives(capture, "", [1], most_packets=2)[1].tunnels == [vxlan, "VXLAN in fragments"]
+
+
+def ip(source: int, destination: int, protocol: int, payload: bytes, fragment: int = 0) -> bytes:
+    return struct.pack(
+        "!BBHHHBBHII", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol, 0, source, destination
+    ) + payload  # fmt: skip
+
+
+def udp(port: int, payload: bytes) -> bytes:
+    return struct.pack("!HHHH", 50505, port, 8 + len(payload), 0) + payload
+
+
+def tcp(source: int, destination: int) -> bytes:
+    return struct.pack("!HHIIHHHH", source, destination, 1, 1, 0x5010, 1000, 0, 0)
+
+
+def test_a_life_knows_what_its_events_refer_to() -> None:
+    life = lives(MADE / "fast-retransmission.pcapng", "", [1])[1]
+    assert life.refers_to.tolist()[14:19] == [14, 14, 14, 6, 14]
+    assert life.repeat.tolist()[14:19] == [1, 2, 3, 0, 4]

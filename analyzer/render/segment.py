@@ -27,6 +27,8 @@ class Segment(NamedTuple):
     mss: int
     window_scale: int
     sack_blocks: int
+    refers_to: int
+    repeat: int
     payload: bytes
 
     @property
@@ -37,7 +39,7 @@ class Segment(NamedTuple):
 
 def segments(life: Life) -> list[Segment]:
     """The packets of a life, in order."""
-    columns = [column.tolist() for column in life[:16]]
+    columns = [column.tolist() for column in life[:18]]
     return [Segment(*row) for row in zip(*columns, life.payload, strict=True)]
 
 

@@ -27,6 +27,7 @@ from analyzer.tables import (
     Rows,
     Side,
     Status,
+    Tunnel,
     empty_labels,
     empty_packets,
 )
@@ -40,7 +41,7 @@ SMALL_CODES = {
     "window_scale": (-1, 14), "side": (0, 1), "phase": (0, len(Phase) - 1), "client_state": (0, len(State) - 1),
     "server_state": (0, len(State) - 1), "status": (0, len(Status) - 1), "protocol": (0, len(Protocol) - 1),
     "connection": (0, 2**62 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
-    "packets": (0, 2**62 - 1),
+    "packets": (0, 2**62 - 1), "refers_to": (0, 2**62 - 1), "tunnel": (0, len(Tunnel) - 1),
 }  # fmt: skip
 """Columns that hold no other values than from the first to the second."""
 
@@ -215,6 +216,10 @@ def packet_record(frames: Frames, packets: Packets, labels: Labels, i: int) -> d
         "window": known(packets.window[i], tcp),
         "payload_len": known(packets.payload_len[i], tcp or udp),
         "events": [event.name.lower() for event in Event if int(labels.events[i]) >> event & 1],
+        "refers_to": known(labels.refers_to[i], labels.refers_to[i] > 0),
+        "repeat": known(labels.repeat[i], tcp and followed),
+        "tunnel": Tunnel(packets.tunnel[i]).name.lower() if packets.tunnel[i] else None,
+        "depth": int(packets.depth[i]),
     }
 
 
