@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from analyzer.capture.source import open_capture
+from analyzer.decode.flaws import Flaws
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Count, Frames, Labels, Life, Packets, Protocol, Rows
 from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 
@@ -31,6 +32,10 @@ class OpenCapture(typing.Protocol):
     path: str
     packets: int
     damage: CaptureFormatError | None
+
+    @property
+    def dropped(self) -> int:
+        """Packets that passed the capture's own filter and were not captured, as far as anybody said so."""
 
     @property
     def size(self) -> int | None:
@@ -55,15 +60,16 @@ class Run:
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
     ``strays`` counts those that belong to no connection, by Protocol. ``known_servers`` (KNOWN_SERVER, read-only) may
-    be set at any time.
+    be set at any time. ``tally`` has the capture's flaws, by Flaw, where ``judges`` says that somebody wants to know.
     """
 
-    def __init__(self, source: Source | OpenCapture, filter_expression: str = "") -> None:
+    def __init__(self, source: Source | OpenCapture, filter_expression: str = "", *, judges: bool = False) -> None:
         if isinstance(source, OpenCapture):
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
         self._reconstruction = Reconstruction()
+        self._flaws = Flaws() if judges else None
         self.known_servers: Rows = NO_SERVERS
         self.packets = 0
         self.first_ns = 0
@@ -89,6 +95,16 @@ class Run:
     def started(self) -> int:
         """Connections seen so far, those that were let go among them."""
         return self._reconstruction.started
+
+    def counted(self, what: Count) -> int:
+        """What was counted so far, over all connections."""
+        return self._reconstruction.counted(what)
+
+    @property
+    def tally(self) -> I64:
+        """The capture's flaws, by Flaw."""
+        assert self._flaws
+        return self._flaws.tally
 
     def make_room(self, most: int) -> tuple[Rows, Rows] | None:
         """Where there are more than ``most`` connections, let a quarter of those go that matter least (letting_go.py).
@@ -117,7 +133,7 @@ class Run:
 
     def take(self, frames: Frames) -> Batch:
         """Take one batch of the capture."""
-        packets = decode(frames)
+        packets = self._decode(frames)
         return Batch(frames, packets, self._reconstruct(frames, packets))
 
     def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
@@ -131,7 +147,7 @@ class Run:
                 if on_batch:
                     on_batch(self)
             return
-        decoded = ((frames, decode(frames)) for frames in self.capture)
+        decoded = ((frames, self._decode(frames)) for frames in self.capture)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, decoded, None)
             while (batch := ahead.result()) is not None:
@@ -139,6 +155,12 @@ class Run:
                 self._reconstruct(*batch)
                 if on_batch:
                     on_batch(self)
+
+    def _decode(self, frames: Frames) -> Packets:
+        packets = decode(frames)
+        if self._flaws:
+            self._flaws.add(frames, packets)
+        return packets
 
     def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
@@ -151,8 +173,9 @@ class Run:
 
 
 def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
-    """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
-    with Run(source, filter_expression) as run:
+    """Take a whole capture for its connections and its flaws; ``on_batch`` is called after each batch, for a progress
+    bar."""
+    with Run(source, filter_expression, judges=True) as run:
         run.exhaust(on_batch)
     return run
 

@@ -80,7 +80,7 @@ def command(
         if not isinstance(source, str):
             source.seek(first)
         found = _lives(source, expression, told, whole)
-        write_summary(run, quality_of(run), file, numbers, found, screen, whole=whole)
+        write_summary(run, quality_of(run, expression), file, numbers, found, screen, whole=whole)
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.explain.quality import Coverage, coverage_of
 from analyzer.explain.why import Cause, cause_of
 from analyzer.jit import fastest, kernel, wide
 from analyzer.tables import I64, Protocol, Rows
@@ -13,11 +14,12 @@ class Departed:
     """What they come to.
 
     Attributes: ``tcp`` and ``udp`` how many there were; ``packets`` and ``payload_bytes`` that they had; ``by_cause``
-    the TCP connections by Cause.
+    the TCP connections by Cause; ``coverage`` how much of them was captured.
     """
 
     def __init__(self) -> None:
         self.tcp = self.udp = self.packets = self.payload_bytes = 0
+        self.coverage = Coverage()
         self.by_cause: I64 = np.zeros(len(Cause), np.int64)
 
     @property
@@ -30,6 +32,7 @@ class Departed:
         tcp = int((connections["protocol"] == Protocol.TCP).sum())
         self.tcp += tcp
         self.udp += len(connections) - tcp
+        self.coverage = self.coverage.plus(coverage_of(connections, endpoints))
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())
         fastest(count_causes)(connections, endpoints, self.by_cause)

@@ -32,7 +32,7 @@ def turns(life: list[Segment]) -> list[Turn]:
     requests = 0
     last_ns = 0
     for index, segment in enumerate(life):
-        if not segment.payload_len or segment.phase != Phase.DATA or segment.troubled:
+        if not segment.payload_len or segment.phase != Phase.DATA or segment.troubled or segment.is_copy:
             continue
         if found and found[-1].side == segment.side:
             turn = found[-1]

@@ -49,7 +49,9 @@ CONVERSATION = Word("datagrams", "bright_blue", "▌")
 STATES = {state: Word(state.name.replace("_", "-")) for state in State}
 """A state has the colour of the side that is in it."""
 
-_REMARKS = (Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS)
+_REMARKS = (
+    Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS, Event.CAPTURE_DUPLICATE,
+)  # fmt: skip
 
 EVENTS = {
     event: Word(event.name.lower()) if event in _REMARKS else Word(event.name.lower(), LOUD, TROUBLE_GLYPH)

@@ -167,7 +167,7 @@ def test_case(text: str) -> None:
 
 def test_every_event_has_its_case() -> None:
     assert {word for text in CASES.values() for events in meant(text) for word in events} == {
-        event.name.lower() for event in Event
+        event.name.lower() for event in Event if event != Event.CAPTURE_DUPLICATE
     }
 
 
