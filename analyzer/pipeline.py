@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -12,11 +12,24 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from analyzer.capture.source import open_capture
-from analyzer.decode.fragments import Reassembly
+from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.tables import (
+    I64,
+    NO_SERVERS,
+    SNIPPET_LEN,
+    Batch,
+    Frames,
+    Labels,
+    Life,
+    Packets,
+    Protocol,
+    Rows,
+    StreamItem,
+)
 from analyzer.tcp.letting_go import copied, first_to_go
+from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -55,7 +68,7 @@ class Run:
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
-    ``strays`` counts those that belong to no connection, by Protocol; ``reassembly`` holds the IP fragments.
+    ``strays`` counts those that belong to no connection, by Protocol; ``fragments`` holds the IP fragments.
     ``known_servers`` (KNOWN_SERVER, read-only) may be set at any time.
     """
 
@@ -66,7 +79,7 @@ class Run:
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
-        self.reassembly = Reassembly()
+        self.fragments = Fragments()
         self._reconstruction = Reconstruction()
         self.known_servers = known_servers
         self.packets = 0
@@ -146,7 +159,7 @@ class Run:
 
     def _decode(self, frames: Frames) -> tuple[Frames, Packets]:
         packets = decode(frames)
-        return self.reassembly.join(frames, packets), packets
+        return self.fragments.join(frames, packets), packets
 
     def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
@@ -214,6 +227,44 @@ class Lives:
     def found(self) -> dict[int, Life]:
         """The lives by the connections' numbers, without those that no packet came of."""
         return {number: part.life() for number, part in self._parts.items() if not part.is_empty()}
+
+
+class Streams:
+    """What the sides of some connections say, from the batches of a run.
+
+    Attributes: ``wanted`` are the numbers of the connections; it may grow by those that begin in the next batch.
+    """
+
+    def __init__(self, wanted: Sequence[range] = ()) -> None:
+        self.wanted = list(wanted)
+        self._streams: dict[int, Reassembly | Datagrams] = {}
+
+    def add(self, batch: Batch) -> Iterator[tuple[int, StreamItem]]:
+        """Take a batch, and give out what can be, with the connection's number."""
+        frames, packets, labels = batch
+        is_wanted = np.zeros(len(labels.connection), np.bool_)
+        for numbers in self.wanted:
+            is_wanted |= (labels.connection >= numbers.start) & (labels.connection < numbers.stop)
+        at = np.flatnonzero(is_wanted)
+        columns = (
+            labels.connection, packets.protocol, packets.payload_start, frames.start + frames.caplen, labels.side,
+            frames.number, frames.ts_ns, packets.seq, packets.ack, packets.flags, packets.payload_len,
+        )  # fmt: skip
+        for number, protocol, start, captured_end, *said, payload_len in zip(
+            *(column[at].tolist() for column in columns), strict=True
+        ):
+            stream = self._streams.get(number)
+            if stream is None:
+                stream = self._streams[number] = Datagrams() if protocol == Protocol.UDP else Reassembly()
+            payload = frames.data[start : min(start + payload_len, captured_end)].tobytes()
+            for item in stream.add(Segment._make((*said, payload_len, payload))):
+                yield number, item
+
+    def finish(self) -> Iterator[tuple[int, StreamItem]]:
+        """What still waits, connection by connection."""
+        for number, stream in self._streams.items():
+            for item in stream.finish():
+                yield number, item
 
 
 class _Parts:

@@ -34,7 +34,7 @@ LONGEST = 65_535
 """What the length field of either version may say."""
 
 
-class Reassembly:
+class Fragments:
     """The fragments that wait for others. Give it batches in capture order; any split gives the same answer.
 
     Attributes: ``datagrams`` completed; ``given_up``, some of whose fragments never came; ``overlaps``, fragments that
