@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -13,10 +13,13 @@ import numpy as np
 
 from analyzer.capture.source import open_capture
 from analyzer.decode.flaws import Flaws
+from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
+from analyzer.streams import StreamItem
 from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Count, Frames, Labels, Life, Packets, Protocol, Rows
 from analyzer.tcp.letting_go import copied, first_to_go
+from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -59,18 +62,23 @@ class Run:
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
-    ``strays`` counts those that belong to no connection, by Protocol. ``known_servers`` (KNOWN_SERVER, read-only) may
-    be set at any time. ``tally`` has the capture's flaws, by Flaw, where ``judges`` says that somebody wants to know.
+    ``strays`` counts those that belong to no connection, by Protocol; ``fragments`` holds the IP fragments.
+    ``known_servers`` (KNOWN_SERVER, read-only) may be set at any time. ``tally`` has the capture's flaws, by Flaw,
+    where ``judges`` says that somebody wants to know.
     """
 
-    def __init__(self, source: Source | OpenCapture, filter_expression: str = "", *, judges: bool = False) -> None:
+    def __init__(
+        self, source: Source | OpenCapture, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
+        judges: bool = False,
+    ) -> None:  # fmt: skip
         if isinstance(source, OpenCapture):
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
+        self.fragments = Fragments()
         self._reconstruction = Reconstruction()
         self._flaws = Flaws() if judges else None
-        self.known_servers: Rows = NO_SERVERS
+        self.known_servers = known_servers
         self.packets = 0
         self.first_ns = 0
         self.last_ns = 0
@@ -133,7 +141,7 @@ class Run:
 
     def take(self, frames: Frames) -> Batch:
         """Take one batch of the capture."""
-        packets = self._decode(frames)
+        frames, packets = self._decode(frames)
         return Batch(frames, packets, self._reconstruct(frames, packets))
 
     def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
@@ -147,7 +155,7 @@ class Run:
                 if on_batch:
                     on_batch(self)
             return
-        decoded = ((frames, self._decode(frames)) for frames in self.capture)
+        decoded = map(self._decode, self.capture)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, decoded, None)
             while (batch := ahead.result()) is not None:
@@ -156,11 +164,11 @@ class Run:
                 if on_batch:
                     on_batch(self)
 
-    def _decode(self, frames: Frames) -> Packets:
+    def _decode(self, frames: Frames) -> tuple[Frames, Packets]:
         packets = decode(frames)
         if self._flaws:
             self._flaws.add(frames, packets)
-        return packets
+        return self.fragments.join(frames, packets), packets
 
     def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
@@ -172,10 +180,12 @@ class Run:
         return labels
 
 
-def survey(source: Source, filter_expression: str = "", *, on_batch: Callable[[Run], None] | None = None) -> Run:
-    """Take a whole capture for its connections and its flaws; ``on_batch`` is called after each batch, for a progress
-    bar."""
-    with Run(source, filter_expression, judges=True) as run:
+def survey(
+    source: Source, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
+    on_batch: Callable[[Run], None] | None = None,
+) -> Run:  # fmt: skip
+    """Take a whole capture for its connections and its flaws; ``on_batch`` is called after each batch."""
+    with Run(source, filter_expression, known_servers, judges=True) as run:
         run.exhaust(on_batch)
     return run
 
@@ -184,6 +194,7 @@ def lives(
     source: Source,
     filter_expression: str,
     numbers: Collection[int],
+    known_servers: Rows = NO_SERVERS,
     *,
     most_packets: int = 20_000,
     on_batch: Callable[[Run], None] | None = None,
@@ -194,7 +205,7 @@ def lives(
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
     """
     kept = Lives(numbers, most_packets)
-    with Run(source, filter_expression) as run:
+    with Run(source, filter_expression, known_servers) as run:
         for batch in run:
             kept.add(batch)
             if on_batch:
@@ -225,6 +236,44 @@ class Lives:
     def found(self) -> dict[int, Life]:
         """The lives by the connections' numbers, without those that no packet came of."""
         return {number: part.life() for number, part in self._parts.items() if not part.is_empty()}
+
+
+class Streams:
+    """What the sides of some connections say, from the batches of a run.
+
+    Attributes: ``wanted`` are the numbers of the connections; it may grow by those that begin in the next batch.
+    """
+
+    def __init__(self, wanted: Sequence[range] = ()) -> None:
+        self.wanted = list(wanted)
+        self._streams: dict[int, Reassembly | Datagrams] = {}
+
+    def add(self, batch: Batch) -> Iterator[tuple[int, StreamItem]]:
+        """Take a batch, and give out what can be, with the connection's number."""
+        frames, packets, labels = batch
+        is_wanted = np.zeros(len(labels.connection), np.bool_)
+        for numbers in self.wanted:
+            is_wanted |= (labels.connection >= numbers.start) & (labels.connection < numbers.stop)
+        at = np.flatnonzero(is_wanted)
+        columns = (
+            labels.connection, packets.protocol, packets.payload_start, frames.start + frames.caplen, labels.side,
+            frames.number, frames.ts_ns, packets.seq, packets.ack, packets.flags, packets.payload_len,
+        )  # fmt: skip
+        for number, protocol, start, captured_end, *said, payload_len in zip(
+            *(column[at].tolist() for column in columns), strict=True
+        ):
+            stream = self._streams.get(number)
+            if stream is None:
+                stream = self._streams[number] = Datagrams() if protocol == Protocol.UDP else Reassembly()
+            payload = frames.data[start : min(start + payload_len, captured_end)].tobytes()
+            for item in stream.add(Segment._make((*said, payload_len, payload))):
+                yield number, item
+
+    def finish(self) -> Iterator[tuple[int, StreamItem]]:
+        """What still waits, connection by connection."""
+        for number, stream in self._streams.items():
+            for item in stream.finish():
+                yield number, item
 
 
 class _Parts:
@@ -286,6 +335,8 @@ def _piece(batch: Batch, at: I64) -> Life:
 def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
     start = int(packets.payload_start[i])
     captured_end = int(frames.start[i]) + int(frames.caplen[i])
+    if packets.fragments[i]:  # it is in a datagram made of fragments, all of which were captured
+        captured_end = len(frames.data)
     end = min(start + int(packets.payload_len[i]), captured_end, start + SNIPPET_LEN)
     return frames.data[start:end].tobytes() if start else b""
 

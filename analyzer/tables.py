@@ -54,7 +54,27 @@ class Status(IntEnum):
     BAD = 2
     """A header contradicts itself."""
     FRAGMENT = 3
-    """An IP fragment other than the first: no transport header in it."""
+    """An IP fragment that did not complete its datagram: the packet that does has the transport header.
+
+    A first fragment whose octets were not all captured is none: it is read as far as it goes.
+    """
+
+
+class Tunnel(IntEnum):
+    """What carries a packet inside another."""
+
+    NONE = 0
+    IP = 1
+    """An IP header right after another, of whatever versions."""
+    GRE = 2
+    PPTP = 3
+    """PPP in GRE's version 1."""
+    ERSPAN = 4
+    VXLAN = 5
+    GENEVE = 6
+    GTP = 7
+    L2TP = 8
+    TEREDO = 9
 
 
 class Phase(IntEnum):
@@ -81,9 +101,13 @@ class Evidence(IntEnum):
     """The other endpoint answered a SYN that was not captured."""
     LISTENER = 3
     """The other endpoint is one of those where a program is known to listen."""
-    PORTS = 4
+    NAMED = 4
+    """The other endpoint was named as a server by the user."""
+    FILTER = 5
+    """The other endpoint's port is one that the filter asks for."""
+    PORTS = 6
     """The other endpoint's port is the one that servers use."""
-    FIRST_PACKET = 5
+    FIRST_PACKET = 7
     """It sent the first packet seen."""
 
 
@@ -118,8 +142,15 @@ class Event(IntEnum):
     WINDOW_FULL = 12
     WINDOW_UPDATE = 13
     REUSED_PORTS = 14
+    # Beyond Wireshark's
     CAPTURE_DUPLICATE = 15
-    """Not of TCP: the capture has the segment twice. It has no other event."""
+    """The capture has the segment twice: whatever else is said of it is Wireshark's, who knows no copies."""
+    FAST_OPEN = 16
+    """A SYN with payload (RFC 7413)."""
+    DSACK = 17
+    """Octets came twice (RFC 2883)."""
+    URGENT = 18
+    """The urgent pointer is in use."""
 
 
 class Count(IntEnum):
@@ -205,12 +236,21 @@ class Frames(NamedTuple):
 
 
 class Packets(NamedTuple):
-    """The headers of one batch. Columns beyond ``ip_version`` hold 0 where the packet has no such header."""
+    """The headers of one batch. Columns beyond ``ip_version`` hold 0 where the packet has no such header.
+
+    Of a packet in a tunnel they are the innermost headers.
+    """
 
     status: U8
     """Status."""
     protocol: U8
     """Protocol."""
+    depth: U8
+    """Tunnels that the packet is in: IP headers before the one that the columns speak of."""
+    tunnel: U8
+    """The innermost of them: Tunnel."""
+    fragments: U16
+    """Fragments that the packet completes a datagram of; 0 when it came in one."""
     ip_version: U8
     """4, 6, or 0."""
     ttl: U8
@@ -234,7 +274,7 @@ class Packets(NamedTuple):
     payload_len: U32
     """Octets of payload by the IP header's length, however many were captured."""
     payload_start: I64
-    """Offset in ``Frames.data`` of the payload."""
+    """Offset in ``Frames.data`` of the payload; of the IP header in a FRAGMENT."""
     options: U8
     """Which TCP options are there: HAS_… bits."""
     mss: U16
@@ -270,13 +310,18 @@ class Labels(NamedTuple):
     """SEG.SEQ relative to the sender's initial sequence number."""
     ack: U32
     """SEG.ACK relative to the receiver's initial sequence number."""
+    refers_to: I64
+    """Packet that the events speak of: what is retransmitted here, the ACK that is repeated; 0 none, or not known."""
+    repeat: U32
+    """How often the ACK has been repeated, this one included; 0 unless it is a DUPLICATE_ACK."""
 
 
 def empty_packets(n: int) -> Packets:
     """Columns for n packets."""
     u1, u2, u4 = np.uint8, np.uint16, np.uint32
     return Packets(
-        status=np.zeros(n, u1), protocol=np.zeros(n, u1), ip_version=np.zeros(n, u1), ttl=np.zeros(n, u1),
+        status=np.zeros(n, u1), protocol=np.zeros(n, u1), depth=np.zeros(n, u1), tunnel=np.zeros(n, u1),
+        fragments=np.zeros(n, u2), ip_version=np.zeros(n, u1), ttl=np.zeros(n, u1),
         ip_id=np.zeros(n, u2), address=np.zeros((n, 8), u4), src_port=np.zeros(n, u2), dst_port=np.zeros(n, u2),
         seq=np.zeros(n, u4), ack=np.zeros(n, u4), flags=np.zeros(n, u2), window=np.zeros(n, u2),
         payload_len=np.zeros(n, u4), payload_start=np.zeros(n, np.int64), options=np.zeros(n, u1),
@@ -291,7 +336,7 @@ def empty_labels(n: int) -> Labels:
     return Labels(
         connection=np.zeros(n, np.int64), side=np.zeros(n, u1), phase=np.zeros(n, u1),
         client_state=np.zeros(n, u1), server_state=np.zeros(n, u1), events=np.zeros(n, u4),
-        seq=np.zeros(n, u4), ack=np.zeros(n, u4),
+        seq=np.zeros(n, u4), ack=np.zeros(n, u4), refers_to=np.zeros(n, np.int64), repeat=np.zeros(n, u4),
     )  # fmt: skip
 
 
@@ -360,7 +405,8 @@ CONNECTION = np.dtype(
         ("first_packet", np.int64),
         ("last_packet", np.int64),
         ("handshake_rtt_ns", np.int64),  # first ACK of the handshake after the last SYN; -1 unknown
-        ("syn_ns", np.int64),  # the latest SYN of the client
+        ("syn_ns", np.int64),  # the latest SYN without ACK
+        ("initial_rtt_ns", np.int64),  # Wireshark's: the first ACK after that SYN, whoever sent it; 0 unknown
         ("phase_packets", np.int64, (4,)),  # by Phase
         ("phase_first_ns", np.int64, (4,)),
         ("phase_last_ns", np.int64, (4,)),
@@ -409,24 +455,33 @@ ENDPOINT = np.dtype(
         ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
         ("ahead_to", np.uint32),  # … and one after its end
         ("beyond_to", np.uint32),  # one after the end of what came farther ahead and is not remembered
-        ("nextseq", np.uint32),  # Wireshark's: snd_nxt, but for the octets of zero-window probes
-        ("ackable_to", np.uint32),  # one after the highest sequence number up to which nothing that it sent is missing
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent
         # times
-        ("snd_nxt_ns", np.int64),  # when snd_nxt was sent
-        ("ack_ns", np.int64),  # when its latest ACK was sent
         ("closed_ns", np.int64),  # when it entered TIME-WAIT
         # packets that matter for its story
         ("syn_packet", np.int64),
         ("fin_packet", np.int64),
         ("fin_acked_packet", np.int64),  # the first that acknowledges its FIN
         ("rst_packet", np.int64),
+        # Wireshark's view (tcp/events.py); a sequence number 0 is one that is not known
+        ("nextseq", np.uint32),  # one after the highest sequence number that it sent, zero-window probes apart
+        ("ackable_to", np.uint32),  # one after the highest sequence number up to which nothing that it sent is missing
+        ("base_seq", np.uint32),  # what a SYN of this connection has
+        ("last_ack", np.uint32),  # acknowledgement field of its latest segment
+        ("last_ns", np.int64),  # when that was sent
+        ("nextseq_ns", np.int64),  # when nextseq was sent
+        ("ack_packet", np.int64),  # the first that acknowledged so far
+        ("duplicate_acks_now", np.int32),  # how often it repeated that; -1 when it lagged behind what came
+        ("unacked_first", np.int32),  # what it sent and was not acknowledged: row of UNACKED, the earliest segment …
+        ("unacked_last", np.int32),  # … and the latest; 0 none
+        ("unacked_count", np.uint16),
+        ("seen", np.uint8),  # bits of tcp/events.py
+        ("scale", np.uint8),  # of its window: 0 unknown, else the shift count and one, NO_SCALE
         # Zeek's view
         ("zeek_state", np.uint8),  # ZeekState
         ("zeek_before", np.uint8),  # ZeekState before the latest change
         ("history_once", np.uint8),  # letters written already: WROTE_… bits
-        ("last_was", np.uint8),  # what its latest segment was: LAST_WAS_… bits
         ("history_syn", np.uint32),  # sequence number of its latest SYN, FIN, RST
         ("history_fin", np.uint32),
         ("history_rst", np.uint32),
@@ -444,7 +499,6 @@ ENDPOINT = np.dtype(
         ("retransmitted_packets", np.uint32),
         ("out_of_order_packets", np.uint32),
         ("duplicate_acks", np.uint32),
-        ("duplicate_acks_now", np.uint32),  # duplicates of the ACK that it repeats at present
         ("zero_windows", np.uint32),
         ("zero_window_probes", np.uint32),
         ("resets", np.uint32),
@@ -456,23 +510,36 @@ ENDPOINT = np.dtype(
 )
 """One end of a connection, what it sent and what was sent to it. Rows are ``[connection, Side]``."""
 
+UNACKED = np.dtype(
+    [
+        ("next", np.int32),  # row of the segment sent after it, 0 none
+        ("seq", np.uint32),  # its first sequence number, or the first that is not acknowledged
+        ("end", np.uint32),  # one after its last sequence number
+        ("packet", np.int64),
+    ],
+    align=True,
+)
+"""A segment that has not been acknowledged; those of an endpoint are a chain. Row 0 is none of them, see
+tcp/unacknowledged.py."""
+
 # Bits of known
-KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_WINDOW, KNOWS_AHEAD, GOT_ACK, GOT_FIN = 1, 2, 4, 8, 16, 32, 64, 128
-KNOWS_BEYOND, KNOWS_ACKABLE = 256, 512
+KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_AHEAD, GOT_ACK, GOT_FIN, KNOWS_BEYOND = 1, 2, 4, 8, 16, 32, 64, 128
 
 
-# ---------------------------------------------------------------- what this machine knows
+# ---------------------------------------------------------------- what is known besides
 
 KNOWN_SERVER = np.dtype(
     [
-        ("ip_version", np.uint8),
-        ("port", np.uint16),
+        ("evidence", np.uint8),  # Evidence: how it is known
+        ("protocol", np.uint8),  # Protocol: TCP or UDP; 0 both
+        ("ip_version", np.uint8),  # 0 both
+        ("port", np.uint16),  # 0 any
         ("address", np.uint32, (4,)),  # words as in Packets.address: an IPv4 address is the last, the others are 0
         ("mask", np.uint32, (4,)),
     ],
     align=True,
 )
-"""An end where a TCP server listens. An address of this version matches when ``address & mask`` is equal."""
+"""An end that is a server's. An address of this version matches when ``address & mask`` is equal."""
 
 NO_SERVERS: Rows = np.zeros(0, KNOWN_SERVER)
 NO_SERVERS.flags.writeable = False

@@ -9,6 +9,7 @@ many more.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Under nohup, the programs that tests start would ignore it too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hypothesis imports libcst to show a failing example, and libcst something deprecated.
     config.addinivalue_line("filterwarnings", "ignore:mypy_extensions.TypedDict is deprecated:DeprecationWarning")
 

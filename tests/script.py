@@ -294,7 +294,10 @@ def columns(labels: Labels, *, events: bool = True) -> list[str]:
         words.append(Phase(int(labels.phase[i])).name.lower())
         words += [State(int(state[i])).name.replace("_", "-") for state in (labels.client_state, labels.server_state)]
         if events:
-            words += [event.name.lower() for event in Event if int(labels.events[i]) >> event & 1]
+            bits = int(labels.events[i])
+            if bits & 1 << Event.CAPTURE_DUPLICATE:
+                bits = 1 << Event.CAPTURE_DUPLICATE  # the others are what Wireshark says of a copy
+            words += [event.name.lower() for event in Event if bits >> event & 1]
         said.append(" ".join(words))
     return said
 

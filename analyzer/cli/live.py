@@ -21,6 +21,7 @@ import click
 from analyzer.capture import live
 from analyzer.capture.live import LiveCapture, interfaces
 from analyzer.capture.saving import CaptureWriter
+from analyzer.cli import servers
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
@@ -76,6 +77,7 @@ _SECOND_NS = 1_000_000_000
 @click.option(
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after so many seconds."
 )
+@servers.option
 @click.option(
     "--max-connections", type=click.IntRange(min=1), default=100_000, show_default=True, metavar="N",
     help="Where there are more, let those go that ended, or were silent for the longest time.",
@@ -92,8 +94,9 @@ _SECOND_NS = 1_000_000_000
 def command(
     context: click.Context, /, filter_words: tuple[str, ...], interface: str | None, snaplen: int,
     buffer_mib: int | None, saved_to: str | None, rotate_size: float | None, rotate_time: float | None,
-    rotate_files: int | None, count: int | None, duration: float | None, max_connections: int, user: str | None,
-    check_kernel: bool, hosts: str | None, services: str | None, color: str,
+    rotate_files: int | None, count: int | None, duration: float | None, max_connections: int,
+    server_ends: tuple[str, ...], user: str | None, check_kernel: bool, hosts: str | None, services: str | None,
+    color: str,
 ) -> None:  # fmt: skip
     """Watch connections live and die: each packet as it arrives, and at the end what read would show.
 
@@ -110,6 +113,7 @@ def command(
         raise UsageError("live: -w needs the name of a file")
     screen = screen_of(color)
     expression = " ".join(filter_words)
+    known_servers = servers.known(server_ends, expression)
     names = Names(hosts, services) if hosts or services else None
     printer = TcpdumpPrinter(TcpdumpOptions(numeric=int(names is None)), names, most_kept=max_connections)
     with ExitStack() as stack:
@@ -137,7 +141,7 @@ def command(
             shown = Lines(Timeline(screen, printer))
             click.echo(f"tcpflow-view: listening on {visible(interface)}", err=True)
         kernel = KernelStates(owners.is_here) if check_kernel else None
-        watch = Watch(capture, expression, shown, owners, saver, kernel, max_connections)
+        watch = Watch(capture, expression, shown, owners, saver, kernel, known_servers, max_connections)
         with shown:
             _follow(watch, capture, shown, count, duration)
     watch.write_summary(screen_of(color))
@@ -164,7 +168,7 @@ def _follow(watch: Watch, capture: LiveCapture, shown: Shown, count: int | None,
                 watch.take(frames if count is None else _first(frames, count - watch.packets))
             if watch.trouble or watch.packets == count or (frames is None and (was_stopped or capture.ended)):
                 return
-            watch.tick()
+            watch.tick(is_drained=frames is None)
             if not is_stopped and (shown.wants_end() or time.monotonic() >= deadline):
                 stop()
 

@@ -97,14 +97,14 @@ class Tee(io.FileIO):
             raise UsageError(f"{name}: cannot keep a copy of what it brings: {error.strerror}") from None
 
 
-def survey_piped(pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, color: str) -> Run:
+def survey_piped(pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, known_servers: Rows, color: str) -> Run:
     """Take a whole pipe for its connections, and write what it brings to ``copy``, a file without a buffer.
 
     Ctrl-C ends the program that writes too, and what it still writes is wanted; SIGTERM, and q on a terminal, end the
     reading at once. Raises UsageError when no copy can be kept.
     """
     with _Following(pipe, name, copy, expression, color) as following:
-        with Signals(following.asked), Run(following.tee, expression, judges=True) as run:
+        with Signals(following.asked), Run(following.tee, expression, known_servers, judges=True) as run:
             following.begin(run)
             for batch in run:
                 following.add(batch)

@@ -15,26 +15,26 @@ from typing import BinaryIO
 
 import click
 
+from analyzer.cli import servers
+from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
-from analyzer.errors import UsageError
 from analyzer.pipeline import lives, survey
 from analyzer.render.screen import screen_of
-from analyzer.render.untrusted import visible
-from analyzer.tables import Life
+from analyzer.render.table import ADVICE, ADVICE_CHOSEN
+from analyzer.tables import Life, Rows
 
 _INVITATION = " -c N shows the life of connection N, -c 1,4-7 of several."
-
-LONGEST_PART = 40
-"""Characters of a number, or of a range of numbers, after -c."""
 
 _EXAMPLES = """\b
 Examples:
   tcpflow-view read capture.pcap
   tcpflow-view read capture.pcap port 1235
   tcpflow-view read capture.pcapng.gz -c 1,4-7 --all
+  tcpflow-view read capture.pcap --only refused,reset,troubled
+  tcpflow-view read capture.pcap --sort retransmitted
   zcat capture.pcap.gz | tcpflow-view read -
   tcpdump -U -w - -i lo port 1235 | tcpflow-view read -
 """
@@ -43,9 +43,10 @@ Examples:
 @click.command("read", epilog=_EXAMPLES)
 @click.argument("file", metavar="FILE")
 @click.argument("filter_words", metavar="[FILTER]...", nargs=-1)
-@click.option(
-    "-c", "--connection", "chosen", metavar="N", help="Only these connections, by their numbers: 3, or 1,4-7."
-)
+@click.option("-c", "--connection", "named", metavar="N", help="Only these connections, by their numbers: 3, or 1,4-7.")
+@click.option("--only", metavar="KIND,…", help=f"Only connections of these kinds: {', '.join(KINDS)}.")
+@click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
+@servers.option
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet of a connection.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
@@ -53,8 +54,9 @@ Examples:
 )  # fmt: skip
 @click.pass_context
 def command(
-    context: click.Context, file: str, filter_words: tuple[str, ...], chosen: str | None, whole: bool, color: str
-) -> None:
+    context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
+    sort: str | None, server_ends: tuple[str, ...], whole: bool, color: str,
+) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter. All
@@ -63,49 +65,32 @@ def command(
     Packets that come through a pipe while they happen, as from tcpdump -U -w -, are shown as they come.
     """
     expression = " ".join(filter_words)
+    known = servers.known(server_ends, expression)
     with ExitStack() as stack:
         source, first = stack.enter_context(_opened(file)), 0
         if isinstance(source, str) or source.seekable():
             if not isinstance(source, str):
                 first = source.tell()
             with ReadingProgress() as progress:
-                run = survey(source, expression, on_batch=progress.tick)
+                run = survey(source, expression, known, on_batch=progress.tick)
         else:
             pipe, source = source, stack.enter_context(tempfile.TemporaryFile(buffering=0))
             name = "standard input" if file == "-" else file
-            run = survey_piped(pipe, name, source, expression, color)
+            run = survey_piped(pipe, name, source, expression, known, color)
         screen = screen_of(color)
-        numbers = range(1, run.count + 1) if chosen is None else numbers_of(chosen, run.count)
-        told = numbers if chosen is not None or run.count <= FEW_CONNECTIONS else ()
+        numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
+        told = numbers if named is not None or len(numbers) <= FEW_CONNECTIONS else ()
         if not isinstance(source, str):
             source.seek(first)
-        found = _lives(source, expression, told, whole)
-        write_summary(run, quality_of(run, expression), file, numbers, found, screen, whole=whole)
+        found = _lives(source, expression, told, known, whole)
+        lives_in_order = {number: found[number] for number in told}
+        advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
+        write_summary(
+            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, advice=advice
+        )
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
-
-
-def numbers_of(chosen: str, count: int) -> list[int]:
-    """The numbers of the connections that ``1,4-7`` names, in order. Raises UsageError."""
-    found: set[int] = set()
-    for part in chosen.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > LONGEST_PART:
-            raise UsageError(f"-c {visible(chosen)}: give numbers of the table, as in -c 3 or -c 1,4-7")
-        part_of = range(int(first), int(last if dash else first) + 1)
-        if not part_of or part_of[0] < 1:
-            raise UsageError(f"-c {visible(chosen)}: no connection has such a number; they count from 1 upwards")
-        if part_of[-1] > count:
-            raise UsageError(f"-c {visible(chosen)}: no connection {part_of[-1]}; {_there_are(count)}")
-        found.update(part_of)
-    return sorted(found)
-
-
-def _there_are(count: int) -> str:
-    if count == 0:
-        return "there is none at all"
-    return "there is only one" if count == 1 else f"the last one is {count:,}"
 
 
 def _opened(file: str) -> AbstractContextManager[str | BinaryIO]:
@@ -124,10 +109,12 @@ def _is_pipe(file: str) -> bool:
         return False
 
 
-def _lives(source: str | BinaryIO, expression: str, numbers: Sequence[int], whole: bool) -> dict[int, Life]:
+def _lives(
+    source: str | BinaryIO, expression: str, numbers: Sequence[int], known: Rows, whole: bool
+) -> dict[int, Life]:
     """The packets of the connections with these numbers, which takes a second pass."""
     if not numbers:
         return {}
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress("following") as progress:
-        return lives(source, expression, numbers, on_batch=progress.tick, **bound)
+        return lives(source, expression, numbers, known, on_batch=progress.tick, **bound)

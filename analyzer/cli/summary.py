@@ -10,6 +10,7 @@ from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.quality import quality
+from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
 from analyzer.render.table import ADVICE, table
 from analyzer.render.words import ENDINGS
@@ -45,7 +46,9 @@ def write_summary(
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
-    if run.count:
+    if run.count and not numbers:
+        screen.write(["", f" None of the {counted(run.count, 'connection')} is of such a kind.", ""])
+    elif run.count:
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from analyzer.capture.source import open_capture
+from analyzer.cli import servers
 from analyzer.cli.ending import end
 from analyzer.errors import UsageError
 from analyzer.pipeline import BATCH_PACKETS, Run
@@ -51,6 +52,7 @@ MOST_TIME_FLAGS = 5
 @click.option("-K", "unchecked", count=True, help="Do not verify checksums.")
 @click.option("-c", "packets", metavar="N", type=click.IntRange(min=1), help="Stop after N packets.")
 @click.option("-l", "by_line", is_flag=True, help="Write what there is without waiting for more.")
+@servers.option
 @click.option("--hosts", metavar="PATH", help="Names of addresses, a file like /etc/hosts, instead of the resolver's.")
 @click.option("--services", metavar="PATH", help="Names of ports, a file like /etc/services, instead of that one.")
 @click.option(
@@ -60,7 +62,7 @@ MOST_TIME_FLAGS = 5
 @click.pass_context
 def command(
     context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, packets: int | None,
-    by_line: bool, hosts: str | None, services: str | None, color: str, **flags: int,
+    by_line: bool, server_ends: tuple[str, ...], hosts: str | None, services: str | None, color: str, **flags: int,
 ) -> None:  # fmt: skip
     """Print one line a packet: its connection, phase, both ends' states, events, and tcpdump's line.
 
@@ -81,7 +83,7 @@ def command(
         end(context, capture)
     else:
         timeline = Timeline(screen_of(color), printer)
-        with Run(file, expression) as run:
+        with Run(file, expression, servers.known(server_ends, expression)) as run:
             lines = (timeline.render(batch).encode() for batch in first_batches(run, packets))
             print_all(lines, by_line or run.capture.size is None)
         end(context, run.capture)

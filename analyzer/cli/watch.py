@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Iterator
 
+import numpy as np
+
 from analyzer.capture.live import LiveCapture
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.owners import Owners
@@ -20,7 +22,7 @@ from analyzer.render.quantities import count, counted, size
 from analyzer.render.screen import Screen
 from analyzer.render.untrusted import visible
 from analyzer.render.words import ENDINGS, SIDES, STATES
-from analyzer.tables import Frames
+from analyzer.tables import NO_SERVERS, Frames, Rows
 
 _MOST_OF_A_LIFE = 1_000
 """Packets kept of each of the first connections, to tell their lives at the end."""
@@ -36,13 +38,14 @@ class Watch:
 
     def __init__(
         self, capture: LiveCapture, expression: str, shown: Shown, owners: Owners, saver: CaptureWriter | None,
-        kernel: KernelStates | None, max_connections: int,
+        kernel: KernelStates | None, known_servers: Rows, max_connections: int,
     ) -> None:  # fmt: skip
         self.trouble = ""
         self._capture, self._shown, self._owners, self._saver = capture, shown, owners, saver
         self._kernel, self._max_connections, self._expression = kernel, max_connections, expression
         self._run = Run(capture, judges=True)
-        self._run.known_servers = owners.known_servers()
+        self._said_servers, self._own_servers = known_servers, NO_SERVERS
+        self._ask_who_listens()
         self._lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
         self._departed = Departed()
 
@@ -74,14 +77,24 @@ class Watch:
         if gone := self._run.make_room(self._max_connections):
             self._departed.add(*gone)
 
-    def tick(self) -> None:
-        """Do what is due whether or not packets come."""
+    def tick(self, *, is_drained: bool) -> None:
+        """Do what is due whether or not packets come; ``is_drained`` says that none are waiting."""
         run = self._run
         self._owners.tick()
-        run.known_servers = self._owners.known_servers()
+        self._ask_who_listens()
         if self._kernel:
-            self._kernel.tick(run.connections[: run.count], run.endpoints[: run.count], time.time_ns())
+            now_ns = time.time_ns()
+            rows = run.connections[: run.count], run.endpoints[: run.count]
+            self._kernel.tick(*rows, now_ns, now_ns if is_drained else run.last_ns)
         self._shown.tick(run, self._capture.dropped)
+
+    def _ask_who_listens(self) -> None:
+        own = self._owners.known_servers()
+        if own is not self._own_servers:
+            self._own_servers = own
+            known = np.concatenate([own, self._said_servers])
+            known.flags.writeable = False
+            self._run.known_servers = known
 
     def write_summary(self, screen: Screen) -> None:
         """Write what ``read`` would, and what only this run knows."""

@@ -4,7 +4,7 @@ A TCP checksum is *unfinished* where the sender left it to the network card: the
 alone, or over that without the length (so segments are handed over that the card cuts up), or 0. That takes no look at
 the payload. Other checksums of segments that are there as a whole are verified (RFC 9293 3.1): all of them in the first
 megabyte, then as many as ``OCTETS_A_PACKET`` allows, because a sum over all payload would take longer than everything
-else. Fragments, IPv4 headers with options and IPv6 headers with extensions are left out.
+else. Fragments, what comes in tunnels, IPv4 headers with options and IPv6 headers with extensions are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from analyzer.decode.ip import IP_TCP
-from analyzer.decode.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
+from analyzer.decode.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, first_header, network_layer
 from analyzer.decode.octets import be16, be32
 from analyzer.jit import fastest, kernel, wide
 from analyzer.tables import I64, U8, Flaw, Frames, Packets, Protocol, Status
@@ -74,7 +74,8 @@ def note_flaws(frames: Frames, packets: Packets, clocks: I64, tally: I64) -> Non
                 tally[Flaw.STEPS_BACK] = wide(tally[Flaw.STEPS_BACK]) + 1
                 tally[Flaw.LONGEST_STEP_BACK_NS] = max(wide(tally[Flaw.LONGEST_STEP_BACK_NS]), before_ns - ts_ns)
         clocks[k] = ts_ns
-        if wide(packets.protocol[i]) == Protocol.TCP and wide(packets.status[i]) == Status.WHOLE:
+        is_segment = wide(packets.protocol[i]) == Protocol.TCP and wide(packets.status[i]) == Status.WHOLE
+        if is_segment and wide(packets.depth[i]) == 0:
             note_checksum(frames, packets, i, number, tally)
 
 
@@ -83,7 +84,8 @@ def note_checksum(frames: Frames, packets: Packets, i: int, number: int, tally: 
     """Look at the checksum of segment ``i``, whose headers are there."""
     data = frames.data
     end = wide(frames.start[i]) + wide(frames.caplen[i])
-    at, ethertype = network_layer(data, wide(frames.start[i]), end, wide(frames.linktype[i]))
+    at, ethertype = first_header(data, wide(frames.start[i]), end, wide(frames.linktype[i]))
+    at, ethertype = network_layer(data, at, end, ethertype)
     if ethertype == ETHERTYPE_IPV4:
         if wide(data[at]) & 15 != 5 or be16(data, at + 6) & 0x3FFF:
             return

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from analyzer.decode.ip import IP_TCP, IP_UDP, NOTHING, ipv4, ipv6, name_protocol
-from analyzer.decode.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
+from analyzer.decode.ip import IP_TCP, IP_UDP, NO_HEADER, ip_columns, ipv4, ipv6, protocol_of
+from analyzer.decode.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, first_header, network_layer
 from analyzer.decode.octets import be16
 from analyzer.decode.tcp_header import tcp_header
+from analyzer.decode.tunnels import tunnel_in
 from analyzer.jit import fastest, kernel, wide
-from analyzer.tables import U8, Frames, Packets, Protocol, Status, empty_packets
+from analyzer.tables import U8, Frames, Packets, Protocol, Status, Tunnel, empty_packets
+
+# Deeper than this nobody nests tunnels, but to keep a reader busy
+MOST_TUNNELS = 8
 
 
 def decode(frames: Frames) -> Packets:
@@ -27,26 +31,63 @@ def decode_batch(frames: Frames, packets: Packets) -> None:
     for i in range(len(frames.start)):
         start = wide(frames.start[i])
         end = start + wide(frames.caplen[i])
-        at, ethertype = network_layer(data, start, end, wide(frames.linktype[i]))
-        if at > end:
-            packets.status[i] = Status.CUT
-            continue
-        length = 0
-        protocol = NOTHING
-        if ethertype == ETHERTYPE_IPV4:
-            at, length, protocol = ipv4(data, at, end, start + wide(frames.origlen[i]), packets, i)
-        elif ethertype == ETHERTYPE_IPV6:
-            at, length, protocol = ipv6(data, at, end, start + wide(frames.origlen[i]), packets, i)
-        elif ethertype == ETHERTYPE_ARP:
-            packets.protocol[i] = Protocol.ARP
-        if protocol == IP_TCP:
-            tcp_header(data, at, end, length, packets, i)
-        elif protocol == IP_UDP:
-            udp_header(data, at, end, length, packets, i)
-        elif protocol != NOTHING:
-            name_protocol(packets, i, protocol)
-            if at > end:
-                packets.status[i] = Status.CUT
+        decode_frame(data, start, end, start + wide(frames.origlen[i]), wide(frames.linktype[i]), packets, i)
+
+
+@kernel(inline=True)
+def decode_frame(data: U8, at: int, end: int, wire_end: int, linktype: int, packets: Packets, i: int) -> None:
+    """Fill one row: with the deepest IP header, and the TCP or UDP header in it.
+
+    A tunnel is followed when a sound IP header comes of it; else the packet is what carries the tunnel.
+    """
+    at, inner = first_header(data, at, end, linktype)
+    through: int = Tunnel.NONE
+    status: int = Status.WHOLE
+    ethertype = ip_at = transport = length = 0
+    number = NO_HEADER
+    for depth in range(MOST_TUNNELS + 1):
+        at, inner = network_layer(data, at, end, inner)
+        found: int = Status.CUT if at > end else Status.WHOLE
+        after, inner_len, inner_number = at, 0, NO_HEADER
+        if inner == ETHERTYPE_IPV4:
+            found, after, inner_len, inner_number = ipv4(data, at, end, wire_end)
+        elif inner == ETHERTYPE_IPV6:
+            found, after, inner_len, inner_number = ipv6(data, at, end, wire_end)
+        if through != Tunnel.NONE:
+            if inner_number < 0:
+                break
+            packets.depth[i] = depth
+            packets.tunnel[i] = through
+        ethertype, ip_at, transport, length, number, status = inner, at, after, inner_len, inner_number, found
+        if number == IP_TCP or number < 0 or status != Status.WHOLE:
+            break
+        wire_end = transport + length
+        end = min(end, wire_end)
+        through, at, inner = tunnel_in(data, transport, end, wire_end, number)
+        if through == Tunnel.NONE:
+            break
+    if number == IP_TCP and status == Status.WHOLE:
+        ip_columns(data, ip_at, ethertype, packets, i)
+        tcp_header(data, transport, end, length, packets, i)
+        return
+    packets.status[i] = status
+    protocol: int = Protocol.OTHER
+    if ethertype == ETHERTYPE_IPV4:
+        protocol = Protocol.IPV4
+    elif ethertype == ETHERTYPE_IPV6:
+        protocol = Protocol.IPV6
+    elif ethertype == ETHERTYPE_ARP:
+        protocol = Protocol.ARP
+    if number != NO_HEADER:
+        ip_columns(data, ip_at, ethertype, packets, i)
+    if status == Status.FRAGMENT:
+        packets.payload_start[i] = ip_at
+    elif number == IP_UDP:
+        udp_header(data, transport, end, length, packets, i)
+        return
+    elif number >= 0 and transport > end:
+        packets.status[i] = Status.CUT
+    packets.protocol[i] = protocol_of(number, protocol)
 
 
 @kernel(inline=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analyzer.explain.quality import Coverage, coverage_of
-from analyzer.explain.why import Cause, cause_of
-from analyzer.jit import fastest, kernel, wide
+from analyzer.explain.why import Cause, causes_of
 from analyzer.tables import I64, Protocol, Rows
 
 
@@ -35,13 +34,5 @@ class Departed:
         self.coverage = self.coverage.plus(coverage_of(connections, endpoints))
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())
-        fastest(count_causes)(connections, endpoints, self.by_cause)
+        self.by_cause += np.bincount(causes_of(connections, endpoints), minlength=len(Cause))
         self.by_cause[Cause.NONE] = 0
-
-
-@kernel
-def count_causes(connections: Rows, endpoints: Rows, by_cause: I64) -> None:
-    """Add each connection to its Cause."""
-    for i in range(len(connections)):
-        cause = cause_of(connections[i], endpoints[i, 0], endpoints[i, 1])
-        by_cause[cause] = wide(by_cause[cause]) + 1

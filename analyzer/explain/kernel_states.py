@@ -61,10 +61,13 @@ class KernelStates:
         self._next = 0.0
         self._sockets: dict[tuple[End, End], State] = {}
 
-    def tick(self, connections: Rows, endpoints: Rows, now_ns: int) -> None:
-        """Take an instant, or compare with one whose packets were all analysed; called every ``patience_s``."""
+    def tick(self, connections: Rows, endpoints: Rows, now_ns: int, analysed_ns: int) -> None:
+        """Take an instant, or compare with one whose packets were all analysed; called every ``patience_s``.
+
+        ``analysed_ns`` is the time up to which packets that were handed over were analysed.
+        """
         if self._taken_ns:
-            if now_ns - self._taken_ns >= _SETTLED_NS:
+            if analysed_ns - self._taken_ns >= _SETTLED_NS:
                 self._compare(connections, endpoints)
                 self._taken_ns = 0
         elif time.monotonic() >= self._next:
@@ -78,14 +81,14 @@ class KernelStates:
         self.instants += 1
         is_quiet = connections["last_ns"] < self._taken_ns - MARGIN_NS
         is_older = connections["first_ns"] < self._taken_ns
-        rows = np.flatnonzero(is_older & (connections["protocol"] == Protocol.TCP))[-_MOST_COMPARED:]
+        rows = np.flatnonzero(connections["protocol"] == Protocol.TCP)[-_MOST_COMPARED:]
         seen: set[tuple[End, End]] = set()
         for row in reversed(rows.tolist()):
             ends = ends_of(connections[row])
             if ends in seen:  # an earlier incarnation
                 continue
             seen.add(ends)
-            if is_quiet[row]:
+            if is_quiet[row] and is_older[row]:
                 for side in Side:
                     if self._is_here(ends[side][0]):
                         self._compare_one(row, side, ends, connections, endpoints)

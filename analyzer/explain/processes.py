@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analyzer.tables import KNOWN_SERVER, Protocol, Rows, Side
+from analyzer.tables import KNOWN_SERVER, Evidence, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
 End = tuple[bytes, int]
@@ -274,6 +274,7 @@ def _server_rows(listening: Collection[End], addresses: Collection[bytes]) -> Ro
     chosen = sorted(ends)[:MOST_REMEMBERED]
     rows = np.zeros(len(chosen), KNOWN_SERVER)
     for row, (port, place, mask) in zip(rows, chosen, strict=True):
+        row["evidence"], row["protocol"] = Evidence.LISTENER, Protocol.TCP
         row["port"], row["ip_version"] = port, 6 if len(place) == 16 else 4
         row["address"] = np.frombuffer(place.rjust(16, b"\0"), ">u4")
         row["mask"] = np.frombuffer(mask, ">u4")

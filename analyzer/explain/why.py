@@ -18,8 +18,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from analyzer.jit import kernel, wide
-from analyzer.tables import I64, ClosedBy, Protocol, Rows, Side
+from analyzer.jit import fastest, kernel, wide
+from analyzer.tables import I64, U8, ClosedBy, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
 
@@ -213,6 +213,20 @@ def cause_of(connection: Rows, client: Rows, server: Rows) -> int:
     if server_state == State.SYN_RECEIVED and wide(server["syns"]):
         return Cause.SYN_ACK_UNANSWERED
     return Cause.OPEN
+
+
+def causes_of(connections: Rows, endpoints: Rows) -> U8:
+    """The Cause of each of CONNECTION[n] with ENDPOINT[n, Side]."""
+    causes = np.empty(len(connections), np.uint8)
+    fastest(write_causes)(connections, endpoints, causes)
+    return causes
+
+
+@kernel
+def write_causes(connections: Rows, endpoints: Rows, causes: U8) -> None:
+    """Write each connection's Cause."""
+    for i in range(len(causes)):
+        causes[i] = cause_of(connections[i], endpoints[i, 0], endpoints[i, 1])
 
 
 @kernel

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.explain.why import CAUSES, Cause, cause_of
+from analyzer.explain.why import CAUSES, Cause, causes_of
 from analyzer.export.address_text import address_texts
 from analyzer.export.columns import NULL, Column, Integers, Table, Texts, Words, where
 from analyzer.export.why_text import why_texts
@@ -37,8 +37,8 @@ def connection_table(connections: Rows, endpoints: Rows) -> Table:
     Args: ``connections`` CONNECTION[n], ``endpoints`` ENDPOINT[n, Side].
     """
     n = len(connections)
-    verdicts, causes = np.empty(n, np.uint8), np.empty(n, np.uint8)
-    fastest(judge)(connections, endpoints, verdicts, causes)
+    verdicts, causes = np.empty(n, np.uint8), causes_of(connections, endpoints)
+    fastest(write_verdicts)(connections, endpoints, verdicts)
     tcp = connections["protocol"] == Protocol.TCP
     rtt_ns = connections["handshake_rtt_ns"]
     table: Table = {
@@ -95,8 +95,7 @@ def sent_columns(ends: Rows, tcp: np.ndarray[tuple[int], np.dtype[np.bool_]]) ->
 
 
 @kernel
-def judge(connections: Rows, endpoints: Rows, verdicts: U8, causes: U8) -> None:
-    """Verdict and Cause of every connection; the verdict of a UDP conversation means nothing."""
+def write_verdicts(connections: Rows, endpoints: Rows, verdicts: U8) -> None:
+    """The Verdict of every connection; that of a UDP conversation means nothing."""
     for i in range(len(verdicts)):
         verdicts[i] = verdict(connections[i], endpoints[i, 0], endpoints[i, 1])
-        causes[i] = cause_of(connections[i], endpoints[i, 0], endpoints[i, 1])

@@ -62,7 +62,8 @@ addresses may get (0: they stay whole; IPv4 has 21 columns at most)."""
 
 
 ADVICE = "-c {first}-{last} shows the next, --all every one, a filter fewer"
-"""How to see the rows that are left out."""
+ADVICE_CHOSEN = "--all shows every one, a filter fewer"
+"""How to see the rows that are left out; the other where they are not all in a row."""
 
 
 def table(

@@ -51,6 +51,7 @@ STATES = {state: Word(state.name.replace("_", "-")) for state in State}
 
 _REMARKS = (
     Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS, Event.CAPTURE_DUPLICATE,
+    Event.FAST_OPEN, Event.DSACK, Event.URGENT,
 )  # fmt: skip
 
 EVENTS = {
@@ -93,10 +94,13 @@ _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 
 
 def events_of(bits: int, *, has_losses: bool = False) -> list[Word]:
-    """The words of the events in ``Labels.events``; a retransmission that has a nearer name has that alone.
+    """The words of the events in ``Labels.events``.
 
-    Where the capture has losses of its own, those that may come from them have a question mark, and are not loud.
+    A retransmission that has a nearer name has that alone; what a copy repeats is not its doing. Where the capture has
+    losses of its own, events that may come from them have a question mark, and are not loud.
     """
+    if bits & 1 << Event.CAPTURE_DUPLICATE:
+        bits = 1 << Event.CAPTURE_DUPLICATE
     if bits & _NEARER:
         bits &= ~(1 << Event.RETRANSMISSION)
     words = EVENTS if not has_losses else _DOUBTED_EVENTS

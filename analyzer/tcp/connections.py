@@ -10,12 +10,11 @@ from analyzer.jit import kernel, wide
 from analyzer.tables import (
     ACK,
     FIN,
-    FIN_SEEN,
+    GOT_ACK,
     I64,
     KNOWS_ISS,
     KNOWS_SND,
     RST,
-    RST_SEEN,
     SYN,
     Evidence,
     Packets,
@@ -111,31 +110,40 @@ def rehash(old: I64, new: I64, connections: Rows) -> None:
 
 
 @kernel(inline=True)
-def is_new_incarnation(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
+def is_new_incarnation(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
     """Whether segment ``i`` starts another connection on a known 4-tuple.
 
     A SYN does with another initial sequence number, or after the end of the former connection. A SYN whose number fits
     what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open. A SYN-ACK with another
-    number does when nothing else was seen of the client, or after the end: else it is a stray.
+    number does after the end, or when nothing was seen of the client: else it is a stray, and so is one that answers
+    the client's SYN when that had its answer.
+
+    Deviates: to Wireshark 4.0 a SYN with the former number is never another connection, one with FIN or RST may be.
     """
     flags = wide(packets.flags[i])
     if not flags & SYN or flags & (FIN | RST):
         return False
     seq = wide(packets.seq[i])
     known = wide(fwd["known"])
-    ended = wide(connection["completeness"]) & (FIN_SEEN | RST_SEEN) != 0
+    ended = wide(fwd["fins"]) + wide(fwd["resets"]) + wide(rev["fins"]) + wide(rev["resets"]) > 0
     if flags & ACK:
+        answered = wide(rev["known"]) & KNOWS_SND and wide(rev["state"]) != State.SYN_SENT
+        if answered and wide(packets.ack[i]) == seq_add(wide(rev["iss"]), 1):
+            return False
         return known & KNOWS_SND != 0 and seq != wide(fwd["iss"]) and (ended or wide(rev["packets"]) == 0)
     if known & (KNOWS_ISS | KNOWS_SND):
         return seq != wide(fwd["iss"]) or ended
     if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
         return wide(rev["state"]) == State.CLOSED
-    return seq_add(seq, 1) != wide(rev["ack"])
+    return not wide(rev["known"]) & GOT_ACK or seq_add(seq, 1) != wide(rev["ack"])
 
 
 @kernel(inline=True)
 def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
-    """Whether segment ``i`` speaks of the incarnation before, of which only a SYN has been answered (figure 9)."""
+    """Whether segment ``i`` speaks of the incarnation before, of which only a SYN has been answered (figure 9).
+
+    Deviates: to Wireshark it belongs to the latest incarnation.
+    """
     flags = wide(packets.flags[i])
     if flags & SYN:
         return False
@@ -147,19 +155,26 @@ def is_of_former(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
 
 
 @kernel(inline=True)
-def listens(servers: Rows, packets: Packets, i: int, word: int, port: int) -> bool:
-    """Whether an end of packet ``i``, its address from column ``word`` on and its port, is among KNOWN_SERVER rows."""
+def known_as(servers: Rows, packets: Packets, i: int, word: int, port: int) -> int:
+    """The best Evidence that an end of packet ``i``, its address from column ``word`` on, is a server's; 0 none."""
+    best = 0
     for k in range(len(servers)):
-        if wide(servers[k]["port"]) == port and wide(servers[k]["ip_version"]) == wide(packets.ip_version[i]):
-            address = servers[k]["address"]
-            mask = servers[k]["mask"]
-            same = True
-            for w in range(4):
-                if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
-                    same = False
-            if same:
-                return True
-    return False
+        evidence = wide(servers[k]["evidence"])
+        if wide(servers[k]["port"]) not in (0, port) or (best and best <= evidence):
+            continue
+        if wide(servers[k]["protocol"]) not in (0, wide(packets.protocol[i])):
+            continue
+        if wide(servers[k]["ip_version"]) not in (0, wide(packets.ip_version[i])):
+            continue
+        address = servers[k]["address"]
+        mask = servers[k]["mask"]
+        same = True
+        for w in range(4):
+            if wide(packets.address[i, word + w]) & wide(mask[w]) != wide(address[w]):
+                same = False
+        if same:
+            best = evidence
+    return best
 
 
 @kernel(inline=True)
@@ -172,10 +187,13 @@ def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
         return Side.CLIENT, Evidence.SYN
     src_port = wide(packets.src_port[i])
     dst_port = wide(packets.dst_port[i])
-    if wide(packets.protocol[i]) == Protocol.TCP and len(servers):
-        source_listens = listens(servers, packets, i, 0, src_port)
-        if source_listens != listens(servers, packets, i, 4, dst_port):
-            return Side.SERVER if source_listens else Side.CLIENT, Evidence.LISTENER
+    if len(servers):
+        source = known_as(servers, packets, i, 0, src_port)
+        destination = known_as(servers, packets, i, 4, dst_port)
+        if source and (destination == 0 or source < destination):
+            return Side.SERVER, source
+        if destination and destination != source:
+            return Side.CLIENT, destination
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):

@@ -18,7 +18,8 @@ and acknowledgement number, control bits, window, length, timestamps, first SACK
    an ACK or RST from one that was sent again, for those may follow each other at once; so of each there is one copy.
 
 Deviates: Wireshark and Zeek know no copies and call them retransmissions; tcptrace marks them as hardware duplicates,
-and counts them all the same.
+and counts them all the same. Wireshark's own words (events.py) stay what Wireshark says, copies included: beside them
+stands capture_duplicate, and screens, counters and causes heed that alone.
 
 Memory is one table for all connections, a place for each fingerprint, which the next segment with the same place takes.
 """

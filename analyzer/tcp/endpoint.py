@@ -22,7 +22,6 @@ from analyzer.tables import (
     KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
-    KNOWS_WINDOW,
     RST,
     SENT_FIN,
     SYN,
@@ -89,7 +88,6 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
             if seq_diff(ack, wide(peer["iss"])) > 0:
                 end["rcv_nxt"] = ack  # of the SYN's payload only this much was taken
         end["ack"] = ack
-        end["ack_ns"] = ts_ns
         known |= GOT_ACK
         end["known"] = known
         take_fin(end, peer, transitions, ts_ns)
@@ -136,9 +134,7 @@ def sends(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transitio
         segment_end = seq_add(segment_end, 1)
     if seq_diff(segment_end, wide(end["snd_nxt"])) > 0:
         end["snd_nxt"] = segment_end
-        end["snd_nxt_ns"] = ts_ns
-    end["window"] = packets.window[i]
-    end["known"] = known | KNOWS_WINDOW
+    end["known"] = known
 
 
 @kernel(inline=True)
@@ -199,7 +195,6 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
     if not known & KNOWS_SND:  # what it sent was not captured; the peer tells how far it got
         end["snd_una"] = ack
         end["snd_nxt"] = ack
-        end["nextseq"] = ack
         end["iss"] = seq_add(ack, -1)
         end["known"] = known | KNOWS_SND
     if state == State.SYN_RECEIVED:

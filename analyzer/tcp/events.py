@@ -1,9 +1,12 @@
 """What is remarkable about a segment: Wireshark's sequence analysis (``tcp.analysis.*``), by its definitions.
 
-``fwd`` is the sender, ``rev`` the other endpoint; both as they were before the segment. Wireshark's words: ``nextseq``;
-lastack is ``ack`` (the latest that a side sent). The tests come in Wireshark's order.
+``fwd`` is the sender, ``rev`` the other endpoint. What Wireshark remembers of an endpoint has columns of its own in
+ENDPOINT, apart from what RFC 9293 says of it: Wireshark believes every segment, whether or not its receiver would. Its
+words: ``nextseq``; lastack is ``last_ack``; maxseqtobeacked is ``ackable_to``. As there, the sequence number 0 stands
+for one that is not known. The tests come in Wireshark's order, and where versions differ they are those of 4.0.
 
-Of fast retransmissions those that only SACK blocks tell are not seen as such yet.
+Deviates: a SYN-ACK is judged by what came before it alone; Wireshark's second pass calls the first one reused when a
+later one has another number. What is fixed to nothing but an unknown number (a keep-alive, a full window) is not told.
 """
 
 from __future__ import annotations
@@ -12,134 +15,237 @@ from analyzer.jit import kernel, wide
 from analyzer.tables import (
     ACK,
     FIN,
-    GOT_ACK,
-    KNOWS_ACKABLE,
-    KNOWS_ISS,
-    KNOWS_RCV,
-    KNOWS_SND,
-    KNOWS_WINDOW,
+    HAS_WINDOW_SCALE,
+    I64,
     RST,
     SYN,
+    U32,
     Event,
+    Labels,
     Packets,
     Rows,
 )
+from analyzer.tcp.remarks import remarks_on
 from analyzer.tcp.seq import seq_add, seq_diff
+from analyzer.tcp.unacknowledged import acknowledge, carrier, hold
 
-# Out of order is what comes sooner than a retransmission could: within the handshake's RTT, or this when unknown
+# Out of order is what comes sooner than a retransmission could: within the initial RTT, or this when unknown
 USUAL_RTT_NS = 3_000_000
 # A retransmission so soon after an ACK answers duplicate ACKs
 FAST_NS = 20_000_000
 
-# Bits of last_was
-LAST_WAS_KEEP_ALIVE, LAST_WAS_ZERO_WINDOW_PROBE, LAST_WAS_SYN = 1, 2, 4
+# Bits of ENDPOINT.seen; remarks.py and unacknowledged.py have one each besides
+LAST_WAS_KEEP_ALIVE, LAST_WAS_ZERO_WINDOW_PROBE = 1, 2
+NOT_YET_SCALED = 4  # it sent a SYN and since then no ACK
+KNOWS_BASE = 8
+KNOWS_WINDOW = 16
+
+# Window scale of an endpoint that does not scale
+NO_SCALE = 255
 
 
 @kernel(inline=True)
-def segment_events(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int, ts_ns: int) -> int:
-    """Bits (1 << Event) of segment ``i``, which ``fwd`` is about to send."""
+def segment_events(
+    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, payload_len: int, ts_ns: int,
+    number: int, unacked: Rows,
+) -> int:  # fmt: skip
+    """Bits (1 << Event) of segment ``i``, which ``fwd`` sends; what they refer to goes to the labels."""
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
-    payload_len = wide(packets.payload_len[i])
-    known = wide(fwd["known"])
-    if known & KNOWS_ISS and flags & SYN and seq != wide(fwd["iss"]):
-        return 1 << Event.REUSED_PORTS
-    plain = not flags & (SYN | FIN | RST)
-    ahead = seq_diff(seq, wide(fwd["nextseq"]))
-    last_was = LAST_WAS_SYN if flags & SYN else 0
-    events = 0
-    if plain and known & KNOWS_SND and payload_len == 1 and ahead == 0 and has_closed_window(rev):
-        events = 1 << Event.ZERO_WINDOW_PROBE
-        last_was |= LAST_WAS_ZERO_WINDOW_PROBE
-    else:
-        if plain and wide(packets.window[i]) == 0:
-            events |= 1 << Event.ZERO_WINDOW
-        if known & KNOWS_SND:
-            if ahead > 0 and not flags & RST:
-                events |= 1 << Event.LOST_SEGMENT
-            if plain and payload_len <= 1 and ahead == -1:
-                events |= 1 << Event.KEEP_ALIVE
-                last_was |= LAST_WAS_KEEP_ALIVE
-            if plain and payload_len and fills_window(rev, fwd, seq_add(seq, payload_len)):
-                events |= 1 << Event.WINDOW_FULL
-            if plain and payload_len == 0 and ahead == 0 and flags & ACK and known & GOT_ACK:
-                events |= 1 << ack_kind(fwd, rev, packets, i) & ~1
-    if flags & ACK and wide(rev["known"]) & KNOWS_ACKABLE:
-        if seq_diff(wide(packets.ack[i]), wide(rev["ackable_to"])) > 0:
-            events |= 1 << Event.ACK_LOST_SEGMENT
-            rev["ackable_to"] = rev["snd_nxt"]
-    if flags & ACK and known & GOT_ACK and wide(packets.ack[i]) != wide(fwd["ack"]):
-        fwd["duplicate_acks_now"] = 0
-    if events & 1 << Event.DUPLICATE_ACK:
-        fwd["duplicate_acks_now"] = wide(fwd["duplicate_acks_now"]) + 1
+    ack = wide(packets.ack[i])
+    events = remarks_on(packets, i)
+    if flags & SYN:
+        events |= base_event(fwd, flags, seq)
+    note_base(fwd, rev, flags, seq, ack)
 
-    advances = not known & KNOWS_SND or ahead >= 0 or (payload_len > 1 and ahead == -1)
-    if (payload_len > 0 or flags & (SYN | FIN)) and not flags & RST and not advances:
-        if not events & 1 << Event.KEEP_ALIVE:
-            kind = retransmission_kind(connection, fwd, rev, packets, i, ts_ns)
-            events |= 1 << kind
-            if kind != Event.OUT_OF_ORDER:
-                events |= 1 << Event.RETRANSMISSION
-    fwd["last_was"] = last_was
+    kind = window_and_ack_events(fwd, rev, packets, i, payload_len)
+    events |= kind
+    if ack != wide(fwd["last_ack"]):
+        fwd["ack_packet"] = number
+        fwd["duplicate_acks_now"] = 0
+    elif kind & 1 << Event.DUPLICATE_ACK:
+        repeated = max(wide(fwd["duplicate_acks_now"]), 0) + 1
+        fwd["duplicate_acks_now"] = repeated
+        labels.repeat[i] = repeated
+        labels.refers_to[i] = fwd["ack_packet"]
+    if flags & ACK and acks_beyond(rev, ack):
+        events |= 1 << Event.ACK_LOST_SEGMENT
+    segment_end = seq_add(seq, payload_len + (1 if flags & (SYN | FIN) else 0))
+    if (payload_len or flags & (SYN | FIN)) and not events & 1 << Event.KEEP_ALIVE:
+        kind = retransmission_kind(connection, fwd, rev, seq, payload_len, segment_end, ts_ns)
+        events |= kind
+        if kind & 1 << Event.RETRANSMISSION:
+            labels.refers_to[i] = carrier(unacked, fwd, seq, segment_end)
+
+    if payload_len or flags & (SYN | FIN):
+        hold(unacked, fwd, rev, seq, segment_end, number)
+    if flags & ACK and ack != wide(fwd["last_ack"]):
+        acknowledge(unacked, rev, ack)
+    remember(fwd, packets, i, events, segment_end, ts_ns)
+    if flags & ACK:
+        if not flags & SYN and wide(connection["syn_ns"]) and wide(connection["initial_rtt_ns"]) == 0:
+            connection["initial_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
+    elif flags & SYN:
+        connection["syn_ns"] = ts_ns
+    note_scale(fwd, rev, packets, i)
     return events
 
 
 @kernel(inline=True)
-def has_closed_window(end: Rows) -> bool:
-    """Whether an endpoint's latest window was 0."""
-    return wide(end["known"]) & KNOWS_WINDOW != 0 and wide(end["window"]) == 0
-
-
-@kernel(inline=True)
-def fills_window(rev: Rows, fwd: Rows, segment_end: int) -> bool:
-    """Whether a segment that ends here fills the window that ``rev`` advertised, its scale being known."""
-    if not wide(rev["known"]) & wide(fwd["known"]) & KNOWS_ISS or not wide(rev["known"]) & GOT_ACK:
-        return False
-    scale = wide(rev["window_scale"])
-    if scale < 0 or wide(fwd["window_scale"]) < 0 or wide(rev["last_was"]) & LAST_WAS_SYN:
-        scale = 0
-    return segment_end == seq_add(wide(rev["ack"]), wide(rev["window"]) << scale)
-
-
-@kernel(inline=True)
-def ack_kind(fwd: Rows, rev: Rows, packets: Packets, i: int) -> int:
-    """Which Event a pure ACK at nextseq is, RETRANSMISSION for none."""
-    window = wide(packets.window[i])
-    ack_ahead = seq_diff(wide(packets.ack[i]), wide(fwd["ack"]))
-    rev_was = wide(rev["last_was"])
-    unchanged = window == wide(fwd["window"])
-    if rev_was & LAST_WAS_ZERO_WINDOW_PROBE and ack_ahead in (0, 1):
-        if window == 0 and unchanged:
-            return Event.ZERO_WINDOW_PROBE_ACK
-        if window != 0 and not unchanged:
-            return Event.WINDOW_UPDATE
-    if ack_ahead != 0 or window == 0:
-        return Event.RETRANSMISSION
-    if not unchanged:
-        return Event.WINDOW_UPDATE
-    if rev_was & LAST_WAS_KEEP_ALIVE:
-        return Event.KEEP_ALIVE_ACK
-    return Event.DUPLICATE_ACK
-
-
-@kernel(inline=True)
-def retransmission_kind(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int, ts_ns: int) -> int:
-    """Which Event it is that segment ``i`` does not advance the sequence number."""
-    seq = wide(packets.seq[i])
+def payload_on_wire(starts: I64, origlens: U32, packets: Packets, i: int) -> int:
+    """Octets of payload that the frame had room for: an IP header that claims more is not believed."""
     payload_len = wide(packets.payload_len[i])
-    rev_known = wide(rev["known"])
-    rev_ack = wide(rev["ack"])
-    segment_end = seq_add(seq, payload_len)
-    if payload_len > 0 and rev_known & GOT_ACK and seq_diff(segment_end, rev_ack) <= 0:
-        return Event.SPURIOUS_RETRANSMISSION
-    if rev_known & GOT_ACK and seq == rev_ack and wide(rev["duplicate_acks_now"]) >= 2:
-        if ts_ns - wide(rev["ack_ns"]) < FAST_NS:
-            return Event.FAST_RETRANSMISSION
-    rtt_ns = wide(connection["handshake_rtt_ns"])
-    if rtt_ns < 0:
+    room = wide(starts[i]) + wide(origlens[i]) - wide(packets.payload_start[i])
+    return room if 0 <= room < payload_len else payload_len
+
+
+@kernel(inline=True)
+def base_event(fwd: Rows, flags: int, seq: int) -> int:
+    """What a SYN says of the connection's sequence numbers; REUSED_PORTS of one that is not the connection's."""
+    if not wide(fwd["seen"]) & KNOWS_BASE:
+        return 0
+    if seq != wide(fwd["base_seq"]):
+        if flags & ACK:
+            fwd["base_seq"] = seq
+        return 1 << Event.REUSED_PORTS
+    if not flags & ACK:
+        fwd["nextseq"] = fwd["ackable_to"]  # a RST may have moved it
+    return 0
+
+
+@kernel(inline=True)
+def note_base(fwd: Rows, rev: Rows, flags: int, seq: int, ack: int) -> None:
+    """The first segment of an endpoint tells its initial sequence number, or else what acknowledges it."""
+    if not wide(fwd["seen"]) & KNOWS_BASE:
+        fwd["base_seq"] = seq if flags & SYN else seq_add(seq, -1)
+        fwd["seen"] = wide(fwd["seen"]) | KNOWS_BASE
+    if flags & ACK and not wide(rev["seen"]) & KNOWS_BASE:
+        rev["base_seq"] = seq_add(ack, -1)
+        rev["seen"] = wide(rev["seen"]) | KNOWS_BASE
+
+
+@kernel(inline=True)
+def window_and_ack_events(fwd: Rows, rev: Rows, packets: Packets, i: int, payload_len: int) -> int:
+    """Bits of what segment ``i`` is by its place, its window and its acknowledgement."""
+    flags = wide(packets.flags[i])
+    seq = wide(packets.seq[i])
+    window = wide(packets.window[i])
+    nextseq = wide(fwd["nextseq"])
+    rev_seen = wide(rev["seen"])
+    if payload_len == 1 and seq == nextseq and rev_seen & KNOWS_WINDOW and wide(rev["window"]) == 0:
+        return 1 << Event.ZERO_WINDOW_PROBE
+    plain = not flags & (SYN | FIN | RST)
+    events = 0
+    if plain and window == 0:
+        events |= 1 << Event.ZERO_WINDOW
+    if nextseq and seq_diff(seq, nextseq) > 0 and not flags & RST:
+        events |= 1 << Event.LOST_SEGMENT
+    if plain and payload_len <= 1 and nextseq and seq == seq_add(nextseq, -1):
+        events |= 1 << Event.KEEP_ALIVE
+    if plain and payload_len and fills_window(rev, seq_add(seq, payload_len)):
+        events |= 1 << Event.WINDOW_FULL
+    if not plain or payload_len or seq != nextseq:
+        return events
+
+    if wide(packets.ack[i]) != wide(fwd["last_ack"]):
+        return events
+    unchanged = wide(fwd["seen"]) & KNOWS_WINDOW != 0 and window == wide(fwd["window"])
+    if window == 0:
+        if unchanged and rev_seen & LAST_WAS_ZERO_WINDOW_PROBE:
+            events |= 1 << Event.ZERO_WINDOW_PROBE_ACK
+    elif not unchanged:
+        events |= 1 << Event.WINDOW_UPDATE
+    elif rev_seen & LAST_WAS_KEEP_ALIVE:
+        events |= 1 << Event.KEEP_ALIVE_ACK
+    else:
+        events |= 1 << Event.DUPLICATE_ACK
+    return events
+
+
+@kernel(inline=True)
+def fills_window(rev: Rows, segment_end: int) -> bool:
+    """Whether a segment that ends here fills the window that ``rev`` advertised, its scale being known."""
+    scale = wide(rev["scale"])
+    last_ack = wide(rev["last_ack"])
+    if scale == 0 or last_ack == 0:
+        return False
+    shift = 0 if scale == NO_SCALE or wide(rev["seen"]) & NOT_YET_SCALED else scale - 1
+    return segment_end == seq_add(last_ack, wide(rev["window"]) << shift)
+
+
+@kernel(inline=True)
+def acks_beyond(rev: Rows, ack: int) -> bool:
+    """Whether ``ack`` is the first to acknowledge something of ``rev`` that was not seen."""
+    ackable_to = wide(rev["ackable_to"])
+    if ackable_to == 0 or seq_diff(ack, ackable_to) <= 0:
+        return False
+    if seq_diff(ackable_to, wide(rev["nextseq"])) < 0:
+        rev["ackable_to"] = rev["nextseq"]
+        return True
+    first = wide(rev["duplicate_acks_now"]) == 0
+    rev["duplicate_acks_now"] = -1
+    return first
+
+
+@kernel(inline=True)
+def retransmission_kind(
+    connection: Rows, fwd: Rows, rev: Rows, seq: int, payload_len: int, segment_end: int, ts_ns: int
+) -> int:
+    """Bits of a segment that does not advance the sequence number; 0 when it does."""
+    nextseq = wide(fwd["nextseq"])
+    last_ack = wide(rev["last_ack"])
+    if payload_len and last_ack and seq_diff(seq_add(seq, payload_len), last_ack) <= 0:
+        return 1 << Event.RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
+    if nextseq == 0 or seq_diff(seq, nextseq) >= 0 or (payload_len > 1 and seq == seq_add(nextseq, -1)):
+        return 0
+    if last_ack == seq and wide(rev["duplicate_acks_now"]) not in (0, 1):
+        if 0 <= ts_ns - wide(rev["last_ns"]) < FAST_NS:
+            return 1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION
+    rtt_ns = wide(connection["initial_rtt_ns"])
+    if rtt_ns == 0:
         rtt_ns = USUAL_RTT_NS
-    segment_end = seq_add(segment_end, 1 if wide(packets.flags[i]) & (SYN | FIN) else 0)
-    seen_before = rev_known & KNOWS_RCV and seq_diff(segment_end, wide(rev["rcv_nxt"])) <= 0
-    if not seen_before and ts_ns - wide(fwd["snd_nxt_ns"]) < rtt_ns and segment_end != wide(fwd["nextseq"]):
-        return Event.OUT_OF_ORDER
-    return Event.RETRANSMISSION
+    if 0 <= ts_ns - wide(fwd["nextseq_ns"]) < rtt_ns and segment_end != nextseq:
+        return 1 << Event.OUT_OF_ORDER
+    return 1 << Event.RETRANSMISSION
+
+
+@kernel(inline=True)
+def remember(fwd: Rows, packets: Packets, i: int, events: int, segment_end: int, ts_ns: int) -> None:
+    """What the tests of later segments need to know of segment ``i``."""
+    nextseq = wide(fwd["nextseq"])
+    seen = wide(fwd["seen"]) & ~(LAST_WAS_KEEP_ALIVE | LAST_WAS_ZERO_WINDOW_PROBE) | KNOWS_WINDOW
+    if events & 1 << Event.KEEP_ALIVE:
+        seen |= LAST_WAS_KEEP_ALIVE
+    if events & 1 << Event.ZERO_WINDOW_PROBE:
+        seen |= LAST_WAS_ZERO_WINDOW_PROBE
+    else:
+        if nextseq == 0 or seq_diff(segment_end, nextseq) > 0:
+            nextseq = segment_end
+            fwd["nextseq"] = nextseq
+            fwd["nextseq_ns"] = ts_ns
+        if wide(fwd["ackable_to"]) in (0, wide(packets.seq[i])):
+            fwd["ackable_to"] = nextseq
+    fwd["seen"] = seen
+    fwd["window"] = packets.window[i]
+    fwd["last_ack"] = packets.ack[i]
+    fwd["last_ns"] = ts_ns
+
+
+@kernel(inline=True)
+def note_scale(fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
+    """Windows are scaled when both SYNs say so, from the first ACK after them on."""
+    flags = wide(packets.flags[i])
+    seen = wide(fwd["seen"])
+    if not flags & SYN:
+        if flags & ACK:
+            fwd["seen"] = seen & ~NOT_YET_SCALED
+        return
+    fwd["seen"] = seen | NOT_YET_SCALED
+    if not wide(packets.options[i]) & HAS_WINDOW_SCALE:
+        if wide(fwd["scale"]) == 0:
+            fwd["scale"] = NO_SCALE
+            rev["scale"] = NO_SCALE
+    elif flags & ACK and wide(rev["scale"]) == NO_SCALE:
+        fwd["scale"] = NO_SCALE
+    else:
+        fwd["scale"] = wide(packets.window_scale[i]) + 1

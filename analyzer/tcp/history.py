@@ -18,12 +18,12 @@ from analyzer.tables import (
     FIN,
     HISTORY_LEN,
     KNOWS_BEYOND,
+    KNOWS_ISS,
     KNOWS_RCV,
     KNOWS_SND,
     RST,
     SENT_FIN,
     SYN,
-    Event,
     Packets,
     Rows,
     Side,
@@ -75,7 +75,7 @@ def is_power_of_ten(count: int) -> bool:
 
 
 @kernel(inline=True)
-def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -> None:
+def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
     """Write the letters of segment ``i``; ``fwd`` (the side ``side``) and ``rev`` as they were before it."""
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
@@ -119,12 +119,20 @@ def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pac
         fwd["history_zero_windows"] = count
         if is_power_of_ten(count):
             write_letter(connection, side, LETTER_W)
-    retransmission = 1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
-    if payload_len and events & (retransmission | 1 << Event.OUT_OF_ORDER):
+    if payload_len and not flags & RST and sends_again(fwd, flags, seq):
         count = wide(fwd["history_retransmissions"]) + 1
         fwd["history_retransmissions"] = count
         if is_power_of_ten(count):
             write_letter(connection, side, LETTER_T)
+
+
+@kernel(inline=True)
+def sends_again(fwd: Rows, flags: int, seq: int) -> bool:
+    """Whether a segment starts before what ``fwd`` has sent, by more than the octet of a keep-alive or a probe."""
+    known = wide(fwd["known"])
+    if flags & SYN and known & KNOWS_ISS and seq != wide(fwd["iss"]):
+        return False
+    return known & KNOWS_SND != 0 and seq_diff(seq, wide(fwd["snd_nxt"])) < -1
 
 
 @kernel(inline=True)

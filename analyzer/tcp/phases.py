@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from analyzer.jit import kernel, wide
-from analyzer.tables import ACK, FIN, KNOWS_SND, RST, RST_SEEN, SENT_FIN, SYN, Packets, Phase, Rows
+from analyzer.tables import ACK, FIN, KNOWS_ISS, KNOWS_SND, RST, SENT_FIN, SYN, Packets, Phase, Rows
 from analyzer.tcp.seq import seq_add, seq_diff
 from analyzer.tcp.states import State
 
@@ -26,10 +26,10 @@ def phase_of(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
     if not (wide(fwd["known"]) | wide(rev["known"])) & SENT_FIN:
         if payload_len == 0 and wide(connection["phase"]) == Phase.HANDSHAKE:
             opening = wide(rev["state"]) == State.SYN_RECEIVED or wide(fwd["state"]) == State.SYN_SENT
-            repeated = flags & ACK and wide(rev["syns"]) and seq_diff(wide(packets.ack[i]), wide(rev["iss"])) == 1
-            if opening or repeated:
+            after_syn = wide(rev["known"]) & KNOWS_ISS and seq_diff(wide(packets.ack[i]), wide(rev["iss"])) == 1
+            if opening or (flags & ACK and after_syn):
                 return Phase.HANDSHAKE
-        if wide(connection["completeness"]) & RST_SEEN and (is_ended(fwd) or is_ended(rev)):
+        if wide(fwd["resets"]) + wide(rev["resets"]) and (is_ended(fwd) or is_ended(rev)):
             return Phase.TEARDOWN
         return Phase.DATA
     if payload_len:

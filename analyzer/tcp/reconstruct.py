@@ -14,7 +14,6 @@ from analyzer.tables import (
     FIN,
     FIN_SEEN,
     I64,
-    KNOWS_ACKABLE,
     KNOWS_SND,
     NO_SERVERS,
     RST,
@@ -24,6 +23,7 @@ from analyzer.tables import (
     SYN_ACK_SEEN,
     SYN_SEEN,
     U8,
+    UNACKED,
     ClosedBy,
     Count,
     Event,
@@ -48,18 +48,20 @@ from analyzer.tcp.connections import (
 )
 from analyzer.tcp.duplicates import COLUMNS, PLACES, fingerprint_of, is_copy, remember, seen_at
 from analyzer.tcp.endpoint import expire, receives, sends
-from analyzer.tcp.events import segment_events
+from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
 from analyzer.tcp.letting_go import keep_slots, move_together
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
+from analyzer.tcp.unacknowledged import MOST_ROWS, give_back_rows, is_full
 
 # Rows to start with; tables double when full. They are zero pages that take no memory before they are written, so that
 # most captures never copy their tables.
 FIRST_ROWS = 1 << 19
 FIRST_SLOTS = 1 << 10
+FIRST_UNACKED = 1 << 19
 
 # FIRST_SEGMENT's cells, in a form that a kernel reads
 BEFORE_SYN_SENDER, BEFORE_SYN_RECEIVER = FIRST_SEGMENT["SYN"]
@@ -79,6 +81,7 @@ class Reconstruction:
         self.endpoints: Rows = np.zeros((FIRST_ROWS, 2), ENDPOINT)
         self.count = 0
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
+        self._unacked: Rows = np.zeros(FIRST_UNACKED, UNACKED)
         self._transitions: U8 = transition_table()
         self._recent: I64 = np.zeros((PLACES, COLUMNS), np.int64)
         self._counts: I64 = np.zeros(len(Count), np.int64)
@@ -91,7 +94,7 @@ class Reconstruction:
         while True:
             done = run(
                 frames, packets, labels, self.connections, self.endpoints, self._slots, self._recent, self._counts,
-                self._transitions, servers, done,
+                self._unacked, self._transitions, servers, done,
             )  # fmt: skip
             self.count = self.counted(Count.CONNECTIONS)
             if done == len(frames.start):
@@ -112,6 +115,7 @@ class Reconstruction:
         stays = np.ones(self.count, np.bool_)
         stays[rows] = False
         kept = np.flatnonzero(stays)
+        fastest(give_back_rows)(self._unacked, self.endpoints, rows)
         moved = np.where(stays, np.cumsum(stays) - 1, -1)
         for table in (self.connections, self.endpoints):
             move_together(table, kept, self.count)
@@ -124,6 +128,10 @@ class Reconstruction:
 
     def _grow(self) -> None:
         """Double what is full."""
+        if is_full(self._unacked):
+            unacked: Rows = np.zeros(min(2 * len(self._unacked), MOST_ROWS), UNACKED)
+            unacked[: len(self._unacked)] = self._unacked
+            self._unacked = unacked
         rows = len(self.connections)
         if self.count == rows:
             connections: Rows = np.zeros(2 * rows, CONNECTION)
@@ -141,7 +149,7 @@ class Reconstruction:
 @kernel(inline=True)
 def reconstruct_batch(
     frames: Frames, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64, recent: I64,
-    counts: I64, transitions: U8, servers: Rows, first: int,
+    counts: I64, unacked: Rows, transitions: U8, servers: Rows, first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
@@ -152,7 +160,7 @@ def reconstruct_batch(
         if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
             continue
         count = wide(counts[Count.CONNECTIONS])
-        if count == len(connections) or 2 * wide(counts[Count.SLOTS]) >= len(slots):
+        if count == len(connections) or 2 * wide(counts[Count.SLOTS]) >= len(slots) or is_full(unacked):
             return i
         ts_ns = wide(frames.ts_ns[i])
         number = wide(frames.number[i])
@@ -171,9 +179,7 @@ def reconstruct_batch(
         if entry:
             side = side_of(connections[row], packets, i)
             if protocol == Protocol.TCP:
-                reused = is_new_incarnation(
-                    connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, i
-                )
+                reused = is_new_incarnation(endpoints[row, side], endpoints[row, 1 - side], packets, i)
                 former = wide(connections[row]["former"]) - 1
                 if former >= 0 and is_of_former(endpoints[row, side], endpoints[row, 1 - side], packets, i):
                     row = former
@@ -197,14 +203,21 @@ def reconstruct_batch(
         labels.side[i] = side
         connections[row]["last_ns"] = ts_ns
         connections[row]["last_packet"] = number
-        if copied:
-            copy(connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, labels, i, ts_ns)
-            if wide(counts[Count.CAPTURE_DUPLICATES]) == 0:
-                counts[Count.FIRST_CAPTURE_DUPLICATE] = number
-            counts[Count.CAPTURE_DUPLICATES] = wide(counts[Count.CAPTURE_DUPLICATES]) + 1
-        elif protocol == Protocol.TCP:
-            sender, receiver = endpoints[row, side], endpoints[row, 1 - side]
+        sender, receiver = endpoints[row, side], endpoints[row, 1 - side]
+        if protocol == Protocol.TCP:
+            on_wire = payload_on_wire(frames.start, frames.origlen, packets, i)
+            events = segment_events(
+                connections[row], sender, receiver, packets, labels, i, on_wire, ts_ns, number, unacked
+            )
+            if copied:
+                labels.events[i] = events | 1 << Event.CAPTURE_DUPLICATE
+                copy(connections[row], sender, receiver, packets, labels, i, ts_ns)
+                if wide(counts[Count.CAPTURE_DUPLICATES]) == 0:
+                    counts[Count.FIRST_CAPTURE_DUPLICATE] = number
+                counts[Count.CAPTURE_DUPLICATES] = wide(counts[Count.CAPTURE_DUPLICATES]) + 1
+                continue
             remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
+            labels.events[i] = events
             segment(connections[row], sender, receiver, packets, labels, i, ts_ns, number, transitions)
             payload_len = wide(packets.payload_len[i])
             if payload_len > wide(receiver["mss"]) > 0:
@@ -213,7 +226,6 @@ def reconstruct_batch(
             if reused:
                 labels.events[i] = wide(labels.events[i]) | 1 << Event.REUSED_PORTS
         else:
-            sender = endpoints[row, side]
             sender["packets"] = wide(sender["packets"]) + 1
             payload_len = wide(packets.payload_len[i])
             sender["payload_bytes"] = wide(sender["payload_bytes"]) + payload_len
@@ -253,17 +265,15 @@ def segment(
     expire(fwd, transitions, ts_ns)
     expire(rev, transitions, ts_ns)
 
-    events = segment_events(connection, fwd, rev, packets, i, ts_ns)
-    labels.events[i] = events
     phase = phase_of(connection, side, fwd, rev, packets, i)
     labels.phase[i] = phase
     connection["phase"] = phase
     note_phase(connection, phase, ts_ns)
-    note_segment(connection, side, fwd, rev, packets, i, events)
+    note_segment(connection, side, fwd, rev, packets, i)
     note_state(side, fwd, rev, packets, i)
     note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
-    count_segment(fwd, rev, packets, i, events)
+    count_segment(fwd, rev, packets, i, wide(labels.events[i]))
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
     if flags & FIN and wide(fwd["fin_packet"]) == 0:
         fwd["fin_packet"] = number
@@ -274,11 +284,6 @@ def segment(
         fwd["syn_packet"] = number
 
     sends(fwd, rev, packets, i, ts_ns, transitions)
-    if not events & 1 << Event.ZERO_WINDOW_PROBE and not flags & RST:
-        fwd["nextseq"] = fwd["snd_nxt"]
-        if not wide(fwd["known"]) & KNOWS_ACKABLE or wide(packets.seq[i]) == wide(fwd["ackable_to"]):
-            fwd["ackable_to"] = fwd["snd_nxt"]
-            fwd["known"] = wide(fwd["known"]) | KNOWS_ACKABLE
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
@@ -294,7 +299,6 @@ def copy(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Label
     phase = wide(connection["phase"])
     note_phase(connection, phase, ts_ns)
     labels.phase[i] = phase
-    labels.events[i] = 1 << Event.CAPTURE_DUPLICATE
     label(wide(labels.side[i]), fwd, rev, packets, labels, i)
 
 
@@ -327,16 +331,23 @@ def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
 
 @kernel(inline=True)
 def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
-    """Wireshark's tcp.completeness."""
+    """Wireshark's tcp.completeness: a first segment counts when it is a SYN, a SYN when it is the first.
+
+    Deviates: so is the SYN of a connection that FTP's commands announced, which Wireshark leaves out.
+    """
     seen = wide(connection["completeness"])
-    if flags & SYN:
-        seen |= SYN_ACK_SEEN if flags & ACK else SYN_SEEN
-    elif flags & ACK and payload_len == 0:
-        seen |= ACK_SEEN
-    if payload_len and not flags & SYN:
-        seen |= DATA_SEEN
-    if flags & FIN and flags & ACK:
-        seen |= FIN_SEEN
+    if wide(connection["first_packet"]) == wide(connection["last_packet"]):
+        if flags & (SYN | ACK) == SYN:
+            seen = SYN_SEEN | (DATA_SEEN if payload_len and not wide(connection["former"]) else 0)
+        connection["completeness"] = seen
+        return
+    if flags & ACK:
+        if flags & SYN:
+            seen |= SYN_ACK_SEEN
+        else:
+            seen |= DATA_SEEN if payload_len else ACK_SEEN
+        if flags & FIN:
+            seen |= FIN_SEEN
     if flags & RST:
         seen |= RST_SEEN
     connection["completeness"] = seen
@@ -345,11 +356,9 @@ def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
 @kernel(inline=True)
 def note_handshake(connection: Rows, side: int, fwd: Rows, rev: Rows, flags: int, ts_ns: int) -> None:
     """The handshake's round trip: from the client's latest SYN to its first ACK of the SYN-ACK."""
-    if side != Side.CLIENT:
+    if side != Side.CLIENT or flags & SYN or not flags & ACK:
         return
-    if flags & SYN:
-        connection["syn_ns"] = ts_ns
-    elif flags & ACK and wide(connection["handshake_rtt_ns"]) < 0 and wide(fwd["syns"]) and wide(rev["syns"]):
+    if wide(connection["handshake_rtt_ns"]) < 0 and wide(fwd["syns"]) and wide(rev["syns"]):
         connection["handshake_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
 
 

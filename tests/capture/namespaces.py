@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 from scapy.config import conf
@@ -31,6 +36,10 @@ PATIENCE = 20.0
 MARK = b"the last packet"
 MARK_PORT = 65_000
 
+NEAR, FAR = 0, 1
+"""The ends of a wire."""
+
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x1, 0x1000
 _CLONE_NEWNET = 0x4000_0000
 
 
@@ -93,6 +102,78 @@ def pair() -> Iterator[int]:
         yield other
 
 
+@contextmanager
+def wired() -> Iterator[tuple[int, int, Wire]]:
+    """Like ``pair``, with bare IP packets over a wire; gives both namespaces, and the wire."""
+    if not os.path.exists("/dev/net/tun"):
+        pytest.skip("there is no /dev/net/tun")
+    with namespace() as there, namespace() as here:
+        near = tunnel("near", "10.9.0.1")
+        with within(there):
+            far = tunnel("far", "10.9.0.2")
+        wire = Wire(near, far)
+        try:
+            yield here, there, wire
+        finally:
+            wire.end()
+
+
+def tunnel(name: str, address: str) -> int:
+    """An interface whose packets are read and written through a descriptor."""
+    descriptor = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    quiet(name)
+    ip("address", "add", f"{address}/24", "dev", name)
+    ip("link", "set", name, "up")
+    return descriptor
+
+
+class Wire:
+    """Two interfaces of bare IP packets, and what one sends arrives at the other; unless it is held, or cut."""
+
+    def __init__(self, near: int, far: int) -> None:
+        self._ends = near, far
+        self._is_held = [False, False]
+        self._waiting: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
+        self.is_cut = False
+        self._lock = threading.Lock()
+        self._enough, self._end = os.pipe()
+        self._carrying = threading.Thread(target=self._carry)
+        self._carrying.start()
+
+    def hold(self, *to: int) -> None:
+        """Keep what goes to ``NEAR``, or to ``FAR``."""
+        for side in to:
+            self._is_held[side] = True
+
+    def release(self, *to: int) -> None:
+        with self._lock:
+            for side in to:
+                self._is_held[side] = False
+                while self._waiting[side]:
+                    os.write(self._ends[side], self._waiting[side].popleft())
+
+    def end(self) -> None:
+        os.close(self._end)
+        self._carrying.join()
+        for descriptor in (*self._ends, self._enough):
+            os.close(descriptor)
+
+    def _carry(self) -> None:
+        while True:
+            ready, _, _ = select.select([*self._ends, self._enough], [], [])
+            if self._enough in ready:
+                return
+            for side in (NEAR, FAR):
+                if self._ends[1 - side] in ready:
+                    packet = os.read(self._ends[1 - side], 1 << 16)
+                    with self._lock:
+                        if self._is_held[side]:
+                            self._waiting[side].append(packet)
+                        elif not self.is_cut:
+                            os.write(self._ends[side], packet)
+
+
 def quiet(interface: str) -> None:
     """Let Linux say nothing about IPv6 of its own accord."""
     ip("link", "set", interface, "addrgenmode", "none")
@@ -134,7 +215,7 @@ def _made(family: socket.AddressFamily, there: int) -> socket.socket:
 
 
 class Reference:
-    """tcpdump, capturing to a file from when this is made."""
+    """tcpdump, capturing to a file from when this is made; a context manager where a test may fail before its end."""
 
     def __init__(self, folder: Path, interface: str, *words: str) -> None:
         self.path = folder / f"reference-{interface}.pcap"
@@ -145,14 +226,30 @@ class Reference:
         while "listening on" not in self._process.stderr.readline():
             assert self._process.poll() is None
 
-    def packets(self) -> list[Read]:
-        """All packets up to the one that ends with ``MARK``, which was sent."""
-        wait_for(lambda: self.path.read_bytes().find(MARK) > 0)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def end(self) -> None:
+        """End it when it has the packet with ``MARK``, which was sent last; it must have lost none."""
+        wait_for(self._has_mark)
         self._process.send_signal(signal.SIGINT)
         _, said = self._process.communicate(timeout=PATIENCE)
         assert re.search(r"\b0 packets dropped by kernel", said), said
+
+    def packets(self) -> list[Read]:
+        """All packets, when it has come to its end."""
+        self.end()
         with open_capture(self.path) as capture:
             return list(rows(capture))
+
+    def _has_mark(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - 10_000))
+            return MARK in file.read()
 
 
 def check_same(packets: list[Read], others: list[Read]) -> None:

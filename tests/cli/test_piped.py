@@ -24,6 +24,7 @@ from typing import BinaryIO
 import pytest
 
 from analyzer.cli.piped import survey_piped
+from analyzer.tables import NO_SERVERS
 from tests.capture.namespaces import PATIENCE, namespace, needs_root, needs_tcpdump
 from tests.cli.test_live import LAST, PORT, ROOT, converse, environment, words
 
@@ -157,7 +158,7 @@ def piped(octets: bytes) -> tuple[int, bytes]:
     os.write(write_end, octets)
     os.close(write_end)
     with open(read_end, "rb", buffering=0) as pipe, tempfile.TemporaryFile(buffering=0) as copy:
-        packets = survey_piped(pipe, "pipe", copy, "", "never").packets
+        packets = survey_piped(pipe, "pipe", copy, "", NO_SERVERS, "never").packets
         copy.seek(0)
         return packets, copy.read()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from analyzer.cli.read import command, numbers_of
-from analyzer.errors import CaptureOpenError, UsageError
+from analyzer.cli.read import command
+from analyzer.errors import CaptureOpenError
 from analyzer.render import screen
 from analyzer.render.screen import cells
 
@@ -58,18 +58,27 @@ def test_chosen_connections(chosen: str, numbers: list[int]) -> None:
     assert [int(line.split()[0]) for line in result.stdout.splitlines()[3 : 3 + len(numbers)]] == numbers
 
 
-@pytest.mark.parametrize("chosen", ["", "x", "1-", "-2", "1,,2", "0", "3-1", "4", "1-4", "²"])
-def test_what_cannot_be_chosen(chosen: str) -> None:
-    with pytest.raises(UsageError, match=r"^-c "):
-        numbers_of(chosen, 3)
-
-
 @pytest.mark.parametrize(
-    ("count", "reason"), [(0, "there is none at all"), (1, "only one"), (1_204, "the last one is 1,204")]
+    ("arguments", "numbers"),
+    [
+        (["--sort", "bytes"], [3, 1, 2]),
+        (["--sort", "lasted"], [1, 3, 2]),
+        (["--sort", "rtt", "-c", "2-3"], [2, 3]),
+        (["--only", "closed,reset"], [1, 2, 3]),
+        (["--only", "tcp", "-c", "3"], [3]),
+    ],
 )
-def test_a_number_beyond_the_last(count: int, reason: str) -> None:
-    with pytest.raises(UsageError, match=reason):
-        numbers_of("2000", count)
+def test_chosen_and_sorted_connections(arguments: list[str], numbers: list[int]) -> None:
+    result = read(THREE, *arguments)
+    assert told(result) == numbers
+    assert [int(line.split()[0]) for line in result.stdout.splitlines()[3 : 3 + len(numbers)]] == numbers
+
+
+def test_none_is_of_such_a_kind() -> None:
+    result = read(THREE, "--only", "refused")
+    assert (result.exit_code, result.stdout.splitlines()[1:]) == (
+        0, ["", " None of the 3 connections is of such a kind.", ""],
+    )  # fmt: skip
 
 
 def test_many_connections_are_told_when_asked_for(tmp_path: Path) -> None:

@@ -112,13 +112,19 @@ def test_version_that_is_not_the_ethertypes() -> None:
 
 @pytest.mark.parametrize(("proto", "name"), [(6, "TCP"), (17, "UDP"), (1, "ICMP"), (132, "SCTP"), (47, "IPV4")])
 def test_ipv4_fragments(proto: int, name: str) -> None:
-    first = read(IP(src=HERE, dst=THERE, proto=proto, flags="MF") / Raw(bytes(SEGMENT)))
-    assert said(first) == ("WHOLE", name)
-    for frag in (1, 0x1FFF):
+    for frag in (0, 1, 0x1FFF):
         later = read(IP(src=HERE, dst=THERE, proto=proto, flags="MF", frag=frag) / Raw(bytes(SEGMENT)))
         assert said(later) == ("FRAGMENT", name)
         assert addresses(later) == (HERE, THERE)
         assert later.src_port[0] == later.payload_len[0] == 0
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_first_fragment_that_is_cut_is_read_as_far_as_it_goes(version: int) -> None:
+    head = IP(src=HERE, dst=THERE, flags="MF") if version == 4 else IPv6() / inet6.IPv6ExtHdrFragment(m=1, id=5)
+    whole = bytes(head / SEGMENT)
+    assert said(read(whole))[0] == "FRAGMENT"
+    assert_segment(read(whole[:-1]))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,6 @@ EXTENSIONS = {
     "routing": inet6.IPv6ExtHdrRouting(addresses=["::1", "::2"]),
     "destination options": inet6.IPv6ExtHdrDestOpt(),
     "fragment that is the whole": inet6.IPv6ExtHdrFragment(),
-    "first fragment": inet6.IPv6ExtHdrFragment(m=1, id=5),
     "authentication": ipsec.AH(nh=6, spi=1, seq=2, payloadlen=4, icv=bytes(12)),
     "mobility": Raw(bytes.fromhex("0600040000000000")),
     "all of them": (

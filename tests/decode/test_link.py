@@ -39,6 +39,11 @@ def pppoe(payload: bytes, protocol: bytes = b"\x00\x21") -> bytes:
     return struct.pack("!BBHH", 0x11, 0, 1, len(payload) + 2) + protocol + payload
 
 
+def wireless(kind: int, flags: int = 0, sequence: int = 0x70) -> bytes:
+    """The first 24 octets of an IEEE 802.11 header."""
+    return bytes([kind, flags]) + bytes(20) + struct.pack("<H", sequence)
+
+
 SLL, SLL2 = bytes(14), bytes(18)
 SNAP = b"\xaa\xaa\x03\0\0\0"
 LENGTH_802_3 = MAC + struct.pack("!H", 43)
@@ -56,6 +61,8 @@ WAYS = {
     "MPLS in 802.1Q": (1, ether(0x8100, vlan(0x8847) + label(16, True)), ""),
     "PPPoE": (1, ether(0x8864, pppoe(b"")), ""),
     "PPPoE, IPv6": (1, ether(0x8864, pppoe(b"", b"\x00\x57")), "6"),
+    "PPPoE in 802.1Q": (1, ether(0x8100, vlan(0x8864) + pppoe(b"")), ""),
+    "PPPoE in QinQ, IPv6": (1, ether(0x88A8, vlan(0x8100) + vlan(0x8864) + pppoe(b"", b"\x00\x57")), "6"),
     "PPPoE, short protocol": (1, ether(0x8864, pppoe(b"", b"\x21")), ""),
     "FabricPath": (1, ether(0x8903, b"\0\1" + ether(0x0800, b"")), ""),
     "FabricPath, 802.1Q": (1, ether(0x8903, b"\0\1" + ether(0x8100, vlan(0x0800))), ""),
@@ -82,11 +89,19 @@ WAYS = {
     "PPP": (9, b"\xff\x03\x00\x21", ""),
     "PPP without address": (9, b"\x00\x57", "6"),
     "PPP, short protocol": (9, b"\xff\x03\x21", ""),
+    "PPP, MPLS": (9, b"\xff\x03\x02\x81" + label(16, False) + label(17, True), ""),
     "PPP in HDLC": (50, b"\xff\x03\x00\x21", ""),
     "Cisco's HDLC, under PPP's link type": (50, b"\x0f\x00\x08\x00", ""),
     "Cisco's HDLC, under PPP's link type, broadcast": (50, b"\x8f\x00\x86\xdd", "6"),
     "PPP_ETHER": (51, pppoe(b""), ""),
     "C_HDLC": (104, b"\x0f\x00\x08\x00", ""),
+    "FDDI": (10, b"\x50" + MAC + SNAP + b"\x08\x00", ""),
+    "802.11": (105, wireless(0x08) + SNAP + b"\x08\x00", ""),
+    "802.11, quality of service, IPv6": (105, wireless(0x88, 0x01) + bytes(2) + SNAP + b"\x86\xdd", "6"),
+    "802.11, between access points": (105, wireless(0x08, 0x03) + bytes(6) + SNAP + b"\x08\x00", ""),
+    "802.11, high throughput": (105, wireless(0x88, 0x82) + bytes(6) + SNAP + b"\x08\x00", ""),
+    "802.11, radiotap": (127, b"\0\0\x0a\0" + bytes(6) + wireless(0x08) + SNAP + b"\x08\x00", ""),
+    "802.11, PPI": (192, b"\0\0\x08\0" + bytes(4) + wireless(0x08) + SNAP + b"\x86\xdd", "6"),
     "C_HDLC, IPv6": (104, b"\x0f\x00\x86\xdd", "6"),
 }
 """Link type, what stands before the network layer, IP version when it is not 4."""
@@ -139,7 +154,12 @@ def test_arp(linktype: int, octets: bytes) -> None:
         pytest.param(0, b"\7\0\0\0" + IPV4, id="NULL, another family"),
         pytest.param(101, b"\x50" + IPV4[1:], id="RAW, IP version 5"),
         pytest.param(9, b"\xff\x03\xc0\x21" + IPV4, id="PPP, LCP"),
-        pytest.param(127, ether(0x0800, IPV4), id="radio"),
+        pytest.param(105, wireless(0x80) + SNAP + b"\x08\0" + IPV4, id="802.11, a beacon"),
+        pytest.param(105, wireless(0x48) + SNAP + b"\x08\0" + IPV4, id="802.11, no data"),
+        pytest.param(105, wireless(0x08, 0x40) + SNAP + b"\x08\0" + IPV4, id="802.11, encrypted"),
+        pytest.param(105, wireless(0x08, 0x04) + SNAP + b"\x08\0" + IPV4, id="802.11, first fragment"),
+        pytest.param(105, wireless(0x08, 0, 0x71) + SNAP + b"\x08\0" + IPV4, id="802.11, later fragment"),
+        pytest.param(119, ether(0x0800, IPV4), id="a radio's own header"),
         pytest.param(147, ether(0x0800, IPV4), id="a user's own"),
     ],
 )

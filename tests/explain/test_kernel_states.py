@@ -33,9 +33,11 @@ def compared(connections: Rows, endpoints: Rows, *sockets: Socket) -> KernelStat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_states, "tcp_sockets", lambda: list(sockets))
         states = KernelStates(lambda address: address == HERE[0])
-        states.tick(connections, endpoints, INSTANT)
+        states.tick(connections, endpoints, INSTANT, INSTANT)
         assert states.states == 0
-        states.tick(connections, endpoints, LATER)
+        states.tick(connections, endpoints, LATER, INSTANT)
+        assert states.instants == 0, "packets from before the instant may still be waiting"
+        states.tick(connections, endpoints, LATER, LATER)
     return states
 
 
@@ -70,3 +72,11 @@ def test_only_the_latest_incarnation_is_compared() -> None:
     endpoints["state"][0] = State.SYN_SENT
     states = compared(connections, endpoints, Socket(HERE, FAR, State.ESTABLISHED, 1))
     assert (states.states, states.agreed) == (1, 1)
+
+
+def test_ends_that_connected_again_after_the_instant_are_left_out() -> None:
+    """The socket that Linux showed may be the later one's."""
+    connections, endpoints = rows(State.CLOSED, State.CLOSED, count=2)
+    connections["first_ns"][1] = connections["last_ns"][1] = INSTANT + 1
+    endpoints["state"][1] = State.ESTABLISHED
+    assert compared(connections, endpoints, Socket(HERE, FAR, State.ESTABLISHED, 1)).states == 0

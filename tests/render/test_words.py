@@ -44,6 +44,11 @@ def test_events() -> None:
     assert events_of(0) == []
 
 
+def test_a_copy_repeats_nothing() -> None:
+    bits = 1 << Event.CAPTURE_DUPLICATE | 1 << Event.RETRANSMISSION | 1 << Event.ZERO_WINDOW
+    assert [word.text for word in events_of(bits)] == ["capture_duplicate"]
+
+
 @pytest.mark.parametrize("nearer", [Event.FAST_RETRANSMISSION, Event.SPURIOUS_RETRANSMISSION])
 def test_a_retransmission_has_its_nearest_name(nearer: Event) -> None:
     assert [word.text for word in events_of(1 << Event.RETRANSMISSION | 1 << nearer)] == [nearer.name.lower()]

@@ -17,7 +17,7 @@ from tests.script import START_NS, Segment
 
 SECOND = 1_000_000_000
 
-PAUSES = st.sampled_from([1_000, 1_000_000, 30_000_000, SECOND, 60 * SECOND, 241 * SECOND])
+PAUSES = st.sampled_from([1_000, 1_000_000, 15_000_000, 30_000_000, SECOND, 60 * SECOND, 241 * SECOND])
 
 INITIAL = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2**32 - 7, 2**32 - 1]))
 
@@ -25,7 +25,9 @@ OPENINGS = st.sampled_from(["usual", "simultaneous", "syn alone", "syn-ack first
 
 ACTIONS = st.sampled_from(
     ["data", "data", "data", "data", "ack", "ack", "ack", "again", "keep-alive", "fin", "fin with data", "reset",
-     "blind reset", "reset with ack", "late syn", "syn-ack again", "silence", "zero window", "reuse", "ack unseen"]
+     "blind reset", "reset with ack", "late syn", "syn-ack again", "silence", "zero window", "reuse", "ack unseen",
+     "duplicate ack", "duplicate ack", "lost", "older data", "older data", "part acked", "full window", "probe",
+     "window"]
 )  # fmt: skip
 
 
@@ -40,6 +42,7 @@ class Peer:
         self.has_ack = False
         self.closed = False
         self.window = 1000
+        self.scale: int | None = None
 
 
 class Conversation:
@@ -56,7 +59,7 @@ class Conversation:
         has_ack = flags & ACK
         segment = Segment(
             self.now_ns, me.letter, other.letter, flags, me.nxt % 2**32, me.acked % 2**32 if has_ack else 0,
-            payload_len, me.window,
+            payload_len, me.window, window_scale=me.scale if flags & SYN else None,
         )._replace(**changes)  # fmt: skip
         if "seq" not in changes:
             me.nxt += payload_len + bool(flags & SYN) + bool(flags & FIN)
@@ -137,7 +140,28 @@ def act(draw: Any, what: str, talk: Conversation) -> None:
     elif what == "silence":
         talk.now_ns += draw(PAUSES)
     elif what == "zero window":
-        me.window = 1000 - me.window
+        me.window = 0 if me.window else 1000
+    elif what == "window":
+        me.window = draw(st.sampled_from([1000, 2000, 5, 10]))
+        talk.say(side, ACK)
+    elif what == "duplicate ack":
+        for _ in range(draw(st.integers(1, 3))):
+            talk.say(side, ACK)
+    elif what == "lost":
+        me.nxt += draw(st.sampled_from([1, 5, 9]))
+    elif what == "older data":
+        from_octet = draw(st.sampled_from([talk.peers[1 - side].acked, me.nxt - 2, me.nxt - 9]))
+        talk.say(side, ACK | PSH, draw(st.sampled_from([1, 2, 5, 9])), seq=from_octet % 2**32)
+    elif what == "part acked":
+        me.acked += draw(st.sampled_from([1, 2, 5]))
+        talk.say(side, ACK)
+    elif what == "full window":
+        other = talk.peers[1 - side]
+        room = (other.acked + (other.window << draw(st.sampled_from([0, other.scale or 0]))) - me.nxt) % 2**32
+        if 0 < room < 5000:
+            talk.say(side, ACK | PSH, room)
+    elif what == "probe":
+        talk.say(side, ACK, 1, seq=me.nxt % 2**32)
     elif what == "reuse":
         for peer in talk.peers:
             peer.iss = peer.nxt = draw(INITIAL)
@@ -150,6 +174,8 @@ def conversations(draw: Any) -> list[Segment]:
     """What two endpoints say, and what became of it on the way to the capture."""
     talk = Conversation(draw(INITIAL), draw(INITIAL))
     talk.peers[0].acked, talk.peers[1].acked = talk.peers[1].nxt, talk.peers[0].nxt
+    for peer in talk.peers:
+        peer.scale = draw(st.sampled_from([None, 0, 2]))
     opened(draw, draw(OPENINGS), talk)
     for what in draw(st.lists(ACTIONS, min_size=1, max_size=14)):
         act(draw, what, talk)

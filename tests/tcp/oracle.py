@@ -13,8 +13,8 @@ observer promises besides:
 - a receive window has no right edge;
 - 2MSL end by the clock of the capture, and a FIN that comes again begins them anew.
 
-Not modelled: events, counters, UDP. More than one stretch of octets ahead of a gap is beyond what the observer
-promises to remember: ``Connection.scattered`` says that it came to that.
+Not modelled: events (event_oracle.py has them), counters, UDP. More than one stretch of octets ahead of a gap is beyond
+what the observer promises to remember: ``Connection.scattered`` says that it came to that.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Connection:
     reset: bool = False
     former: Connection | None = None
     ended: bool = False
-    """A FIN with ACK or a RST was seen."""
+    """A FIN or a RST was seen."""
     late: set[int] = field(default_factory=set)
     """Sides that sent payload after the other's FIN."""
     scattered: bool = False
@@ -173,7 +173,8 @@ def starts_anew(connection: Connection, segment: Sent) -> bool:
     mine, other = connection.ends[side], connection.ends[1 - side]
     another_number = mine.iss is not None and segment.seq != mine.iss
     if flags & ACK:
-        return another_number and (connection.ended or other.packets == 0)
+        late = other.iss is not None and segment.ack == beyond(other.iss, 1) and other.state != "SYN_SENT"
+        return another_number and not late and (connection.ended or other.packets == 0)
     if mine.iss is not None:
         return another_number or connection.ended
     if other.state == "CLOSED":
@@ -236,12 +237,12 @@ def take(connection: Connection, segment: Sent) -> Label:
     zeek_moves(side, sender, receiver, segment)
     connection.history += gap(side, sender, receiver, segment)
     connection.history = connection.history[:32]
-    connection.completeness |= completeness(segment)
+    connection.completeness |= completeness(connection, segment)
     if flags & FIN and not sender.closes:
         sender.closes = True
         connection.closed_by = closer(connection.closed_by, side, receiver, segment)
     connection.reset |= bool(flags & RST)
-    connection.ended |= bool(flags & RST) or flags & (FIN | ACK) == FIN | ACK
+    connection.ended |= bool(flags & (FIN | RST))
     sender.packets += 1
     sender.payload += segment.payload_len
 
@@ -441,17 +442,17 @@ def phase_of(connection: Connection, side: int, segment: Sent) -> str:
     return "TEARDOWN"
 
 
-def completeness(segment: Sent) -> int:
+def completeness(connection: Connection, segment: Sent) -> int:
     """Wireshark's tcp.completeness: SYN 1, SYN,ACK 2, ACK 4, data 8, FIN 16, RST 32."""
     flags, payload = segment.flags, segment.payload_len > 0
-    if flags & SYN:
-        seen = 2 if flags & ACK else 1
-    else:
-        seen = 8 if payload else 4 if flags & ACK else 0
-    if flags & FIN and flags & ACK:
-        seen |= 16
-    if flags & RST:
-        seen |= 32
+    if not any(end.packets for end in connection.ends):  # the first segment counts as a SYN, and no other as one
+        if flags & SYN and not flags & ACK:
+            return 9 if payload and connection.former is None else 1
+        return 0
+    seen = 32 if flags & RST else 0
+    if flags & ACK:
+        seen |= 2 if flags & SYN else 8 if payload else 4
+        seen |= 16 if flags & FIN else 0
     return seen
 
 
@@ -502,12 +503,10 @@ def letters(connection: Connection, side: int, segment: Sent) -> str:
 
     if segment.window == 0 and not flags & RST and peer.zeek != "closed" and me.zeek != "reset":
         count("W")
-    if segment.payload_len and not flags & RST and me.snd_nxt is not None and before(segment.seq, me.snd_nxt):
-        one_back = beyond(segment.seq, 1) == me.snd_nxt
+    if segment.payload_len and not flags & RST and me.snd_nxt is not None:
         stray_syn = flags & SYN and me.syn and segment.seq != me.iss
-        keep_alive = not flags & (SYN | FIN) and segment.payload_len == 1 and one_back
-        # Wireshark's exception: more than one octet, one back, is a keep-alive with data
-        if not stray_syn and not keep_alive and not (segment.payload_len > 1 and one_back):
+        # one octet back is a keep-alive, or data after a zero-window probe
+        if not stray_syn and before(beyond(segment.seq, 1), me.snd_nxt):
             count("T")
     return said if side == CLIENT else said.lower()
 

@@ -233,4 +233,4 @@ def test_sequence_numbers_wrap() -> None:
         C > S  FPA 5:15 ack 10       | teardown FIN-WAIT-1 CLOSE-WAIT
         S > C  FA 10 ack 16          | teardown TIME-WAIT LAST-ACK
         C > S  A 16 ack 11           | teardown TIME-WAIT CLOSED
-    """)
+    """, events=False)  # fmt: skip

@@ -69,6 +69,16 @@ CASES = {
         C > S  R 101                 | teardown CLOSED CLOSED
         S > C  SA 700 ack 501        | #2 handshake ESTABLISHED SYN-RECEIVED
     """,
+    "no SYN,ACK that answers the client's SYN again": OPEN + """
+        C > S  R 101                 | teardown CLOSED CLOSED
+        S > C  SA 700 ack 101        | handshake CLOSED CLOSED
+    """,
+    "a SYN,ACK that answers the client's SYN for the first time": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 300 ack 91         | handshake SYN-SENT SYN-RECEIVED
+        C > S  R 91                  | teardown SYN-SENT LISTEN
+        S > C  SA 700 ack 101        | #2 handshake ESTABLISHED SYN-RECEIVED
+    """,
     "no SYN that says FIN or RST too": OPEN + """
         C > S  SR 900                | teardown ESTABLISHED ESTABLISHED
         C > S  SF 900                | teardown ESTABLISHED ESTABLISHED
@@ -123,15 +133,20 @@ def test_who_is_the_client(text: str, client: str, evidence: Evidence) -> None:
     assert Evidence(int(row["client_evidence"])) == evidence
 
 
-def server(address: str, port: int, prefix: int = 128) -> Rows:
+def server(address: str, port: int, prefix: int = 128, evidence: Evidence = Evidence.LISTENER) -> Rows:
     """A KNOWN_SERVER row."""
     row: Rows = np.zeros(1, KNOWN_SERVER)
     octets = ipaddress.ip_address(address)
-    row["ip_version"], row["port"] = octets.version, port
+    row["ip_version"], row["port"], row["evidence"] = octets.version, port, evidence
+    row["protocol"] = Protocol.TCP if evidence == Evidence.LISTENER else 0
     mask = (2**128 - 1) >> (128 - prefix) << (128 - prefix)
     for name, value in (("address", int(octets) & mask), ("mask", mask)):
         row[name] = [value >> shift & 0xFFFFFFFF for shift in (96, 64, 32, 0)]
     return row
+
+
+ANY_40000 = server("0.0.0.0", 40000, 0, Evidence.FILTER)
+ANY_40000["ip_version"] = 0
 
 
 @pytest.mark.parametrize(
@@ -147,6 +162,12 @@ def server(address: str, port: int, prefix: int = 128) -> Rows:
         ("C > S  SA 1 ack 7", [server("10.0.0.2", 80)], "S", Evidence.SYN_ACK),
         ("S > C  S 1", [server("10.0.0.2", 80)], "S", Evidence.SYN),
         ("S > C  UDP 4", [server("10.0.0.1", 40000)], "C", Evidence.PORTS),
+        ("S > C  UDP 4", [server("10.0.0.1", 40000, 128, Evidence.NAMED)], "S", Evidence.NAMED),
+        ("S > C  A 1 ack 7", [server("::", 0, 0, Evidence.FILTER), server("10.0.0.1", 40000)], "S", Evidence.LISTENER),
+        ("S > C  A 1 ack 7", [ANY_40000, server("10.0.0.2", 80, 128, Evidence.NAMED)], "C", Evidence.NAMED),
+        ("S > C  A 1 ack 7", [ANY_40000], "S", Evidence.FILTER),
+        ("C > S  A 1 ack 7", [server("10.0.0.1", 40000, 128, Evidence.NAMED), ANY_40000], "S", Evidence.NAMED),
+        ("C > S  A 1 ack 7", [ANY_40000, server("10.0.0.1", 40000, 128, Evidence.NAMED)], "S", Evidence.NAMED),
         ("D > E  A 1 ack 7", [server("2001:db8::", 7, 64)], "D", Evidence.LISTENER),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.tables import Labels, Rows
 from analyzer.tcp import letting_go
-from analyzer.tcp.letting_go import first_to_go
+from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reconstruct import Reconstruction
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import SILENCE_NS
@@ -84,8 +84,20 @@ def rows_of(one: Reconstruction, kept: set[int]) -> list[list[object]]:
             names = [name for name in connection.dtype.names if name not in ("number", "former")]
             former_first = int(one.connections[former - 1]["first_ns"]) if former else 0
             columns = [connection[name].tolist() for name in names]
-            found.append((client, [former_first, *columns, *one.endpoints[row].tolist()]))
+            ends = one.endpoints[row]
+            names = [name for name in ends.dtype.names if not name.startswith("unacked_")]
+            held = [chain(one._unacked, int(first)) for first in ends["unacked_first"]]
+            found.append((client, [former_first, *columns, *(ends[name].tolist() for name in names), held]))
     return [columns for _, columns in sorted(found, key=lambda pair: pair[0])]
+
+
+def chain(pool: Rows, row: int) -> list[tuple[int, ...]]:
+    """The segments of a chain."""
+    segments = []
+    while row:
+        row, *segment = pool[row].tolist()
+        segments.append(tuple(segment))
+    return segments
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 4_096])
@@ -100,6 +112,16 @@ def test_who_comes_back_is_new_and_who_stayed_goes_on(at_once: int, monkeypatch:
     back = iter(range(601, 801))
     assert labels.connection.tolist() == [next(back) if k % 3 == 0 else k + 1 for k in range(600)]
     assert (reconstruction.count, reconstruction.started) == (600, 800)
+
+
+def test_the_pool_of_unacknowledged_segments_gets_back_what_they_held() -> None:
+    reconstruction = Reconstruction()
+    for round_ in range(3):
+        segments = [Segment(round_ * 100 + k, f"C{k}", "S", 16, 1 + round_, 1, 10) for k in range(50)]
+        fed(reconstruction, segments)
+        held = int(reconstruction._unacked[0]["packet"])
+        reconstruction.let_go(np.arange(reconstruction.count))
+    assert held == 50
 
 
 def test_nothing_and_everything() -> None:
@@ -141,3 +163,16 @@ def test_those_that_ended_go_first_and_then_the_silent() -> None:
     assert orders == [[], [0], [0, 2], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
     connections["last_ns"][[0, 1, 2, 3]] += 2 * SILENCE_NS
     assert first_to_go(connections, endpoints, 1).tolist() == [4]
+
+
+def test_copies_of_rows_stay_when_the_rows_go() -> None:
+    reconstruction = Reconstruction()
+    fed(reconstruction, [Segment(k, f"C{k}", "S", 2, seq=5) for k in range(4)])
+    rows = np.array([1, 3])
+    tables = reconstruction.connections[:4], reconstruction.endpoints[:4]
+    copies = [copied(table, rows) for table in tables]
+    expected = [table[rows] for table in tables]
+    reconstruction.let_go(rows)
+    for one, other in zip(copies, expected, strict=True):
+        assert one.shape == other.shape
+        assert all((one[name] == other[name]).all() for name in other.dtype.names or ())

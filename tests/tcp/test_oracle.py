@@ -12,13 +12,27 @@ import pytest
 from hypothesis import assume, given
 
 from analyzer.pipeline import Run
-from analyzer.tables import ClosedBy, Event, Evidence, Frames, Labels, Packets, Phase, Protocol, Status
+from analyzer.tables import (
+    HAS_WINDOW_SCALE,
+    ClosedBy,
+    Event,
+    Evidence,
+    Frames,
+    Labels,
+    Packets,
+    Phase,
+    Protocol,
+    Status,
+)
 from analyzer.tcp.reconstruct import Reconstruction
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import Verdict, verdict
 from tests.script import Segment, play
-from tests.tcp import oracle
+from tests.tcp import event_oracle, oracle
 from tests.tcp.conversations import conversations, garbage
+
+WIRESHARKS = [event for event in Event if event <= Event.REUSED_PORTS]
+"""The events that the oracle knows."""
 
 CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
 
@@ -26,7 +40,7 @@ CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap
 def once(packets: Packets, labels: Labels) -> list[int]:
     """The TCP segments of a batch, without the copies that the capture made: the oracle does not see them."""
     is_tcp = (packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)
-    found: list[int] = np.flatnonzero(is_tcp & (labels.events != 1 << Event.CAPTURE_DUPLICATE)).tolist()
+    found: list[int] = np.flatnonzero(is_tcp & (labels.events & 1 << Event.CAPTURE_DUPLICATE == 0)).tolist()
     return found
 
 
@@ -76,8 +90,42 @@ def expected(connections: list[oracle.Connection]) -> list[tuple[str, int, str, 
     ]  # fmt: skip
 
 
+def seen(frames: Frames, packets: Packets, labels: Labels) -> dict[int, list[event_oracle.Seen]]:
+    """The segments of each connection of a batch, for the oracle of events."""
+    found: dict[int, list[event_oracle.Seen]] = {}
+    for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist():
+        scaled = int(packets.options[i]) & HAS_WINDOW_SCALE
+        found.setdefault(int(labels.connection[i]), []).append(event_oracle.Seen(
+            int(frames.number[i]), int(frames.ts_ns[i]), int(labels.side[i]), int(packets.flags[i]),
+            int(packets.seq[i]), int(packets.ack[i]), int(packets.payload_len[i]), int(packets.window[i]),
+            int(packets.window_scale[i]) if scaled else None,
+        ))  # fmt: skip
+    return found
+
+
+def remarked(frames: Frames, labels: Labels) -> dict[int, event_oracle.Said]:
+    """What the labels say of each segment's events, by its number."""
+    return {
+        int(frames.number[i]): event_oracle.Said(
+            frozenset(event.name.lower() for event in WIRESHARKS if int(labels.events[i]) >> event & 1),
+            int(labels.refers_to[i]), int(labels.repeat[i]),
+        )
+        for i in np.flatnonzero(labels.connection).tolist()
+    }  # fmt: skip
+
+
+def hold_events(connections: dict[int, list[event_oracle.Seen]], said: dict[int, event_oracle.Said]) -> None:
+    for segments in connections.values():
+        for one, told in zip(segments, event_oracle.analyse(segments), strict=True):
+            mine = said[one.number]
+            if one is segments[0]:  # that it is another incarnation is the reconstruction's to say
+                mine = mine._replace(events=mine.events - {"reused_ports"})
+            assert mine == told, one
+
+
 def hold(segments: list[Segment]) -> None:
     made = play(segments)
+    hold_events(seen(made.frames, made.packets, made.labels), remarked(made.frames, made.labels))
     labels, connections = oracle.reconstruct(sent(made.frames, made.packets, made.labels))
     assume(not any(one.scattered for one in connections))
     assert labelled(made.packets, made.labels) == labels
@@ -97,10 +145,16 @@ def test_garbage(segments: list[Segment]) -> None:
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
 def test_example_captures(path: Path) -> None:
     segments, labels = [], []
+    connections_seen: dict[int, list[event_oracle.Seen]] = {}
+    said: dict[int, event_oracle.Said] = {}
     with Run(path) as run:
         for batch in run:
             segments += sent(*batch)
             labels += labelled(batch.packets, batch.labels)
+            for number, found in seen(*batch).items():
+                connections_seen.setdefault(number, []).extend(found)
+            said |= remarked(batch.frames, batch.labels)
+    hold_events(connections_seen, said)
     told, connections = oracle.reconstruct(segments)
     rows = {row: i for i, row in enumerate(sorted({label.connection for label in labels}))}
     assert [label._replace(connection=rows[label.connection]) for label in labels] == told
