@@ -299,6 +299,7 @@ def copy(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Label
     phase = wide(connection["phase"])
     note_phase(connection, phase, ts_ns)
     labels.phase[i] = phase
+    note_completeness(connection, wide(packets.flags[i]), wide(packets.payload_len[i]))
     label(wide(labels.side[i]), fwd, rev, packets, labels, i)
 
 
