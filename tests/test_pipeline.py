@@ -12,7 +12,8 @@ import pytest
 from analyzer import pipeline
 from analyzer.capture.source import open_capture
 from analyzer.errors import CaptureOpenError
-from analyzer.pipeline import Run, lives, survey
+from analyzer.pipeline import Run, Streams, lives, survey
+from analyzer.streams import Piece
 from analyzer.tables import Protocol
 
 MADE = Path(__file__).parents[1] / "captures" / "made"
@@ -87,6 +88,21 @@ def test_lives_of_several_connections() -> None:
         assert len(life.number) == sent["packets"].sum()
         assert life.payload_len.sum() == sent["payload_bytes"].sum()
         assert all(len(octets) == n for octets, n in zip(life.payload, life.payload_len, strict=True) if n <= 64)
+
+
+@pytest.mark.parametrize("batch_packets", [1, 3, 16_384])
+@pytest.mark.parametrize("capture", [SELECT, MADE / "echo-udp-23333.pcap"], ids=lambda path: path.name)
+def test_streams_have_every_octet(capture: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    streams = Streams([range(1, 2), range(3, 9)])
+    sent: dict[int, list[int]] = {}
+    with Run(capture) as run:
+        items = [one for batch in run for one in streams.add(batch)]
+    for number, item in [*items, *streams.finish()]:
+        assert isinstance(item, Piece)
+        sent.setdefault(number, [0, 0])[item.side] += len(item.octets)
+    wanted = [number for number in (1, 3) if number <= run.count]
+    assert sent == {number: run.endpoints["unique_bytes"][number - 1].tolist() for number in wanted}
 
 
 def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:

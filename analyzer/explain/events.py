@@ -41,8 +41,8 @@ Said = tuple[str, dict[str, int]]
 
 NOTHING: Said = "", {}
 
-ORDINARY = frozenset({Event.WINDOW_UPDATE, Event.KEEP_ALIVE_ACK})
-"""Events that a sound connection has, too; nobody needs a list of them."""
+ORDINARY = frozenset({Event.WINDOW_UPDATE, Event.KEEP_ALIVE_ACK, Event.CAPTURE_DUPLICATE})
+"""Events that a sound connection has, too, the last one by the capture's doing; nobody needs a list of them."""
 
 _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 
@@ -336,14 +336,6 @@ def _reused_ports(walk: _Walk, i: int) -> Said:
     return "its SYN has another initial sequence number than the connection", {}
 
 
-def _capture_duplicate(walk: _Walk, i: int) -> Said:
-    original = walk.ends[walk.side[i]].latest
-    if original < 0:
-        return NOTHING
-    text, numbers = _sent_again(walk, original, i)
-    return f"{text}, with the same IP identification", numbers
-
-
 def _fast_open(walk: _Walk, i: int) -> Said:
     return "its SYN brings {payload_bytes}", {"payload_bytes": walk.payload_len[i]}
 
@@ -362,7 +354,6 @@ _SENTENCES: dict[Event, Callable[[_Walk, int], Said]] = {
     Event.ZERO_WINDOW_PROBE_ACK: _answer,
     Event.WINDOW_FULL: _window_full,
     Event.REUSED_PORTS: _reused_ports,
-    Event.CAPTURE_DUPLICATE: _capture_duplicate,
     Event.FAST_OPEN: _fast_open,
     Event.DSACK: lambda walk, i: ("its SACK option says that bytes came twice", {}),
     Event.URGENT: lambda walk, i: ("its urgent pointer is in use", {}),

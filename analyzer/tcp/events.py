@@ -53,7 +53,7 @@ def segment_events(
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
     ack = wide(packets.ack[i])
-    events = remarks_on(fwd, packets, i)
+    events = remarks_on(packets, i)
     if flags & SYN:
         events |= base_event(fwd, flags, seq)
     note_base(fwd, rev, flags, seq, ack)

@@ -86,6 +86,7 @@ def connection_rows(seed: int, n: int) -> tuple[Rows, Rows]:
     for name in ("syn_packet", "fin_packet", "rst_packet"):
         endpoints[name] *= random.random((n, 2)) < 0.3
         np.abs(endpoints[name], out=endpoints[name])
+    endpoints["capture_duplicates"] *= random.random((n, 2)) < 0.3
     for name in ("syns", "resets", "packets"):
         few = random.random((n, 2)) < 0.5
         endpoints[name] = np.where(few, random.integers(0, 3, (n, 2)), endpoints[name])
