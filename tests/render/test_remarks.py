@@ -86,7 +86,7 @@ def test_every_kind_is_told_and_not_much_more() -> None:
 def test_lines_are_for_the_first_kinds() -> None:
     some = [
         segment(number=10 * event + n, events=1 << event, seq=n * 100, ts_ns=n * MS, payload_len=5)
-        for event in (Event.KEEP_ALIVE, Event.OUT_OF_ORDER, Event.LOST_SEGMENT, Event.FAST_OPEN, Event.URGENT)
+        for event in (Event.KEEP_ALIVE, Event.ZERO_WINDOW, Event.LOST_SEGMENT, Event.FAST_OPEN, Event.URGENT)
         for n in range(1, 6)
     ]
     lines = list(remarks(life(some), PLAIN))[1:-1]
