@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -12,11 +12,29 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from analyzer.capture.source import open_capture
-from analyzer.decode.fragments import Reassembly
+from analyzer.decode.flaws import Flaws
+from analyzer.decode.fragments import Fragments
+from analyzer.decode.layers import TUNNEL_NAMES, tunnels_of
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
-from analyzer.tables import I64, NO_SERVERS, SNIPPET_LEN, Batch, Frames, Labels, Life, Packets, Protocol, Rows
+from analyzer.streams import StreamItem
+from analyzer.tables import (
+    I64,
+    NO_SERVERS,
+    SNIPPET_LEN,
+    Batch,
+    Count,
+    Frames,
+    Labels,
+    Life,
+    Packets,
+    Protocol,
+    Rows,
+    Side,
+    Tunnel,
+)
 from analyzer.tcp.letting_go import copied, first_to_go
+from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -32,6 +50,10 @@ class OpenCapture(typing.Protocol):
     path: str
     packets: int
     damage: CaptureFormatError | None
+
+    @property
+    def dropped(self) -> int:
+        """Packets that passed the capture's own filter and were not captured, as far as anybody said so."""
 
     @property
     def size(self) -> int | None:
@@ -55,19 +77,22 @@ class Run:
 
     Attributes: ``capture``; ``connections`` and ``endpoints`` as in Reconstruction, rows ``[:count]`` in use;
     ``packets`` that passed the filter, and the earliest and the latest of their times, 0 while there is none;
-    ``strays`` counts those that belong to no connection, by Protocol; ``reassembly`` holds the IP fragments.
-    ``known_servers`` (KNOWN_SERVER, read-only) may be set at any time.
+    ``strays`` counts those that belong to no connection, by Protocol; ``fragments`` holds the IP fragments.
+    ``known_servers`` (KNOWN_SERVER, read-only) may be set at any time. ``tally`` has the capture's flaws, by Flaw,
+    where ``judges`` says that somebody wants to know.
     """
 
     def __init__(
-        self, source: Source | OpenCapture, filter_expression: str = "", known_servers: Rows = NO_SERVERS
-    ) -> None:
+        self, source: Source | OpenCapture, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
+        judges: bool = False,
+    ) -> None:  # fmt: skip
         if isinstance(source, OpenCapture):
             self.capture: OpenCapture = source
         else:
             self.capture = open_capture(source, filter_expression, batch_packets=BATCH_PACKETS)
-        self.reassembly = Reassembly()
+        self.fragments = Fragments()
         self._reconstruction = Reconstruction()
+        self._flaws = Flaws() if judges else None
         self.known_servers = known_servers
         self.packets = 0
         self.first_ns = 0
@@ -93,6 +118,16 @@ class Run:
     def started(self) -> int:
         """Connections seen so far, those that were let go among them."""
         return self._reconstruction.started
+
+    def counted(self, what: Count) -> int:
+        """What was counted so far, over all connections."""
+        return self._reconstruction.counted(what)
+
+    @property
+    def tally(self) -> I64:
+        """The capture's flaws, by Flaw."""
+        assert self._flaws
+        return self._flaws.tally
 
     def make_room(self, most: int) -> tuple[Rows, Rows] | None:
         """Where there are more than ``most`` connections, let a quarter of those go that matter least (letting_go.py).
@@ -146,7 +181,9 @@ class Run:
 
     def _decode(self, frames: Frames) -> tuple[Frames, Packets]:
         packets = decode(frames)
-        return self.reassembly.join(frames, packets), packets
+        if self._flaws:
+            self._flaws.add(frames, packets)
+        return self.fragments.join(frames, packets), packets
 
     def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
@@ -162,8 +199,8 @@ def survey(
     source: Source, filter_expression: str = "", known_servers: Rows = NO_SERVERS, *,
     on_batch: Callable[[Run], None] | None = None,
 ) -> Run:  # fmt: skip
-    """Take a whole capture for its connections; ``on_batch`` is called after each batch, for a progress bar."""
-    with Run(source, filter_expression, known_servers) as run:
+    """Take a whole capture for its connections and its flaws; ``on_batch`` is called after each batch."""
+    with Run(source, filter_expression, known_servers, judges=True) as run:
         run.exhaust(on_batch)
     return run
 
@@ -216,6 +253,44 @@ class Lives:
         return {number: part.life() for number, part in self._parts.items() if not part.is_empty()}
 
 
+class Streams:
+    """What the sides of some connections say, from the batches of a run.
+
+    Attributes: ``wanted`` are the numbers of the connections; it may grow by those that begin in the next batch.
+    """
+
+    def __init__(self, wanted: Sequence[range] = ()) -> None:
+        self.wanted = list(wanted)
+        self._streams: dict[int, Reassembly | Datagrams] = {}
+
+    def add(self, batch: Batch) -> Iterator[tuple[int, StreamItem]]:
+        """Take a batch, and give out what can be, with the connection's number."""
+        frames, packets, labels = batch
+        is_wanted = np.zeros(len(labels.connection), np.bool_)
+        for numbers in self.wanted:
+            is_wanted |= (labels.connection >= numbers.start) & (labels.connection < numbers.stop)
+        at = np.flatnonzero(is_wanted)
+        columns = (
+            labels.connection, packets.protocol, packets.payload_start, frames.start + frames.caplen, labels.side,
+            frames.number, frames.ts_ns, packets.seq, packets.ack, packets.flags, packets.payload_len,
+        )  # fmt: skip
+        for number, protocol, start, captured_end, *said, payload_len in zip(
+            *(column[at].tolist() for column in columns), strict=True
+        ):
+            stream = self._streams.get(number)
+            if stream is None:
+                stream = self._streams[number] = Datagrams() if protocol == Protocol.UDP else Reassembly()
+            payload = frames.data[start : min(start + payload_len, captured_end)].tobytes()
+            for item in stream.add(Segment._make((*said, payload_len, payload))):
+                yield number, item
+
+    def finish(self) -> Iterator[tuple[int, StreamItem]]:
+        """What still waits, connection by connection."""
+        for number, stream in self._streams.items():
+            for item in stream.finish():
+                yield number, item
+
+
 class _Parts:
     """Pieces of one life while it is collected."""
 
@@ -255,9 +330,10 @@ class _Parts:
             tail = [_from(first, surplus), *tail[1:]]
             self._omitted += surplus
         pieces = [*self._head, *tail]
-        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-2] for piece in pieces), strict=True)]
+        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-3] for piece in pieces), strict=True)]
         payload = [octets for piece in pieces for octets in piece.payload]
-        return Life._make((*columns, payload, self._omitted))
+        tunnels = [words for piece in pieces for words in piece.tunnels]
+        return Life._make((*columns, payload, tunnels, self._omitted))
 
 
 def _piece(batch: Batch, at: I64) -> Life:
@@ -267,8 +343,9 @@ def _piece(batch: Batch, at: I64) -> Life:
         client_state=labels.client_state[at], server_state=labels.server_state[at], events=labels.events[at],
         seq=labels.seq[at], ack=labels.ack[at], flags=packets.flags[at], window=packets.window[at],
         payload_len=packets.payload_len[at], options=packets.options[at], mss=packets.mss[at],
-        window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at],
-        payload=[_snippet(frames, packets, int(i)) for i in at], omitted=0,
+        window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at], refers_to=labels.refers_to[at],
+        repeat=labels.repeat[at], payload=[_snippet(frames, packets, int(i)) for i in at],
+        tunnels=[_tunnels(batch, int(i)) for i in at], omitted=0,
     )  # fmt: skip
 
 
@@ -281,6 +358,19 @@ def _snippet(frames: Frames, packets: Packets, i: int) -> bytes:
     return frames.data[start:end].tobytes() if start else b""
 
 
+def _tunnels(batch: Batch, i: int) -> str:
+    frames, packets, labels = batch
+    if not packets.depth[i]:
+        return ""
+    start = int(frames.start[i])
+    octets = frames.data[start : start + int(frames.caplen[i])]
+    is_reply = bool(labels.side[i] == Side.SERVER)
+    words = tunnels_of(octets, int(frames.linktype[i]), int(frames.origlen[i]), is_reply=is_reply)
+    if len(words) < packets.depth[i]:
+        words.insert(0, f"{TUNNEL_NAMES[Tunnel(packets.tunnel[i])]} in fragments")
+    return ", in ".join(words)
+
+
 def _from(life: Life, first: int) -> Life:
-    columns: Any = life[:-2]
-    return Life._make((*(column[first:] for column in columns), life.payload[first:], 0))
+    columns: Any = life[:-1]
+    return Life._make((*(column[first:] for column in columns), 0))

@@ -144,13 +144,64 @@ class Event(IntEnum):
     REUSED_PORTS = 14
     # Beyond Wireshark's
     CAPTURE_DUPLICATE = 15
-    """The capture has the packet twice."""
+    """The capture has the segment twice: whatever else is said of it is Wireshark's, who knows no copies."""
     FAST_OPEN = 16
     """A SYN with payload (RFC 7413)."""
     DSACK = 17
     """Octets came twice (RFC 2883)."""
     URGENT = 18
     """The urgent pointer is in use."""
+
+
+class Count(IntEnum):
+    """What a run counts over all its connections."""
+
+    CONNECTIONS = 0
+    """Rows in use of the tables of connections."""
+    SLOTS = 1
+    """Entries of the table of 4-tuples."""
+    STARTED = 2
+    """Connections that there ever were."""
+    CAPTURE_DUPLICATES = 3
+    """Segments that the capture has again."""
+    FIRST_CAPTURE_DUPLICATE = 4
+    """The packet that is the first of them."""
+    BEYOND_MSS = 5
+    """Segments with more payload than their receiver's maximum segment size."""
+    LONGEST_BEYOND_MSS = 6
+    """Octets of payload of the longest of them."""
+
+
+class Flaw(IntEnum):
+    """What is counted of a capture's flaws."""
+
+    CUT = 0
+    """Packets of which not all octets were captured."""
+    LONGEST_CUT = 1
+    """Octets captured of the longest of them: the snapshot length."""
+    CUT_HEADERS = 2
+    """Those of which the captured octets end inside a header."""
+    CHECKSUMS = 3
+    """TCP checksums that were looked at."""
+    UNFINISHED_CHECKSUMS = 4
+    """Those that the sender left to its network card."""
+    VERIFIED_CHECKSUMS = 5
+    """Those that were compared with all octets of their segments."""
+    VERIFIED_OCTETS = 6
+    """Octets of these segments."""
+    WRONG_CHECKSUMS = 7
+    """Those of them that are wrong."""
+    FIRST_WRONG_CHECKSUM = 8
+    """The packet that is the first of them."""
+    STEPS_BACK = 9
+    """Packets that are earlier than the one before, by more than reordering explains."""
+    LONGEST_STEP_BACK_NS = 10
+    FIRST_STEP_BACK = 11
+    """The packet that is the first of them."""
+    SAME_TIMES = 12
+    """Packets with the time of the one before."""
+    TICK_NS = 13
+    """All times are multiples of this; 1 where it is less than what matters, 0 where there is no packet."""
 
 
 # TCP's control bits (RFC 9293 3.1)
@@ -322,8 +373,12 @@ class Life(NamedTuple):
     mss: U16
     window_scale: U8
     sack_blocks: U8
+    refers_to: I64
+    repeat: U32
     payload: list[bytes]
     """The first SNIPPET_LEN captured octets of each payload."""
+    tunnels: list[str]
+    """The tunnels that each packet came in, in words and in the client's direction (layers.py); empty for none."""
     omitted: int
     """Packets left out of the middle because there were too many."""
 
@@ -396,8 +451,10 @@ ENDPOINT = np.dtype(
         ("opened", np.uint8),  # how it left CLOSED: Opened
         ("known", np.uint16),  # which of the variables below are known: KNOWS_… bits
         ("window_scale", np.int8),  # offered in its SYN; -1 none
+        ("numbers_packets", np.uint8),  # whether its IPv4 identifications, 0 apart, were seen to differ
         ("mss", np.uint16),  # announced in its SYN; 0 none
         ("window", np.uint16),  # latest SEG.WND as sent
+        ("ip_id", np.uint16),  # the latest of these, until they were seen to differ
         ("iss", np.uint32),  # initial send sequence number
         ("snd_una", np.uint32),  # oldest sequence number not acknowledged by the peer
         ("snd_nxt", np.uint32),  # one after the highest sequence number that it sent
@@ -428,8 +485,6 @@ ENDPOINT = np.dtype(
         ("unacked_count", np.uint16),
         ("seen", np.uint8),  # bits of tcp/events.py
         ("scale", np.uint8),  # of its window: 0 unknown, else the shift count and one, NO_SCALE
-        ("last_seq", np.uint32),  # SEG.SEQ of its latest segment
-        ("last_id", np.uint16),  # its IP identification
         # Zeek's view
         ("zeek_state", np.uint8),  # ZeekState
         ("zeek_before", np.uint8),  # ZeekState before the latest change
@@ -440,7 +495,8 @@ ENDPOINT = np.dtype(
         ("history_gaps", np.uint32),
         ("history_retransmissions", np.uint32),
         ("history_zero_windows", np.uint32),
-        # counters of what it sent
+        # counters of what it sent; copies that the capture made count as packets, and as nothing else
+        ("capture_duplicates", np.uint32),  # such copies
         ("packets", np.int64),
         ("payload_bytes", np.int64),
         ("unique_bytes", np.int64),
@@ -457,7 +513,6 @@ ENDPOINT = np.dtype(
         ("fins", np.uint32),
         ("sacks", np.uint32),
         ("triple_duplicate_acks", np.uint32),  # ACKs that were repeated three times
-        ("capture_duplicates", np.uint32),  # segments that the capture has twice
         ("aside_bytes", np.uint32),  # of unique_bytes, those sent in the handshake and the teardown
         # measures of what it sent (tcp/measures.py)
         ("max_idle_ns", np.int64),  # the longest time between two of its segments

@@ -3,6 +3,7 @@
 A line is a packet; what follows ``#`` is for the reader::
 
     [+SECONDS] FROM > TO  FLAGS SEQ[:END] [ack N] [win N] [mss N] [wscale N] [sackOK] [ts VAL ECR] [sack LEFT:RIGHT,…]
+                                          [id N] [ttl N]
     [+SECONDS] FROM > TO  UDP OCTETS
 
     C > S  S 100 mss 1460         SYN
@@ -12,7 +13,8 @@ A line is a packet; what follows ``#`` is for the reader::
 
 FLAGS are tcpdump's letters S F R P U E W, A for ACK, ``-`` for none. ``SEQ:END`` is the payload; a SYN or FIN counts
 besides. Numbers are taken modulo 2**32. C and A open from a client's port, S and B have a server's; ``Hosts`` gives
-other addresses. The window is 1000 until ``win`` says otherwise. Checksums are 0.
+other addresses. The window is 1000 until ``win`` says otherwise, the IPv4 identification 0, the time to live 64.
+Checksums are 0.
 
 ``told`` plays such lines through decoding and reconstruction and writes each again with what was made of it::
 
@@ -95,6 +97,8 @@ class Segment(NamedTuple):
     sack_permitted: bool = False
     timestamps: tuple[int, int] | None = None
     sack: tuple[tuple[int, int], ...] = ()
+    ip_id: int = 0
+    ttl: int = 64
 
     @property
     def seq_end(self) -> int:
@@ -145,6 +149,10 @@ def _packet(packet: Segment, words: list[str]) -> Segment:
             case "sack":
                 blocks = [block.split(":") for block in next(rest).split(",")]
                 packet = packet._replace(sack=tuple((int(left), int(right)) for left, right in blocks))
+            case "id":
+                packet = packet._replace(ip_id=int(next(rest)))
+            case "ttl":
+                packet = packet._replace(ttl=int(next(rest)))
             case _:
                 raise ValueError(f"unknown word: {word}")
     return packet
@@ -195,9 +203,9 @@ def frame(segment: Segment, hosts: Hosts = HOSTS) -> bytes:
         transport += options
     transport += bytes(segment.payload_len)
     if len(source_octets) == 4:
-        network = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(transport), 0, 0, 64, protocol, 0)
+        network = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(transport), segment.ip_id, 0, segment.ttl, protocol, 0)
     else:
-        network = struct.pack("!IHBB", 6 << 28, len(transport), protocol, 64)
+        network = struct.pack("!IHBB", 6 << 28, len(transport), protocol, segment.ttl)
     ethertype = b"\x08\x00" if len(source_octets) == 4 else b"\x86\xdd"
     return bytes(12) + ethertype + network + source_octets + destination_octets + transport
 
@@ -219,7 +227,7 @@ def tcp_options(segment: Segment) -> bytes:
 
 
 def packets(segments: Sequence[Segment], hosts: Hosts = HOSTS) -> Packets:
-    """The conversation as decoding would have it (``payload_start``, ``ip_id`` and ``ttl`` apart), without octets."""
+    """The conversation as decoding would have it (``payload_start`` apart), without octets."""
     columns = empty_packets(len(segments))
     for i, segment in enumerate(segments):
         (source, src_port), (destination, dst_port) = hosts[segment.source], hosts[segment.destination]
@@ -227,6 +235,9 @@ def packets(segments: Sequence[Segment], hosts: Hosts = HOSTS) -> Packets:
         columns.status[i] = Status.WHOLE
         columns.protocol[i] = Protocol.UDP if segment.flags < 0 else Protocol.TCP
         columns.ip_version[i] = ip.version
+        columns.ttl[i] = segment.ttl
+        if ip.version == 4:
+            columns.ip_id[i] = segment.ip_id
         for k, address in ((0, ip), (4, ipaddress.ip_address(destination))):
             columns.address[i, k : k + 4] = np.frombuffer(address.packed.rjust(16, b"\0"), ">u4")
         columns.src_port[i], columns.dst_port[i] = src_port, dst_port
@@ -283,7 +294,10 @@ def columns(labels: Labels, *, events: bool = True) -> list[str]:
         words.append(Phase(int(labels.phase[i])).name.lower())
         words += [State(int(state[i])).name.replace("_", "-") for state in (labels.client_state, labels.server_state)]
         if events:
-            words += [event.name.lower() for event in Event if int(labels.events[i]) >> event & 1]
+            bits = int(labels.events[i])
+            if bits & 1 << Event.CAPTURE_DUPLICATE:
+                bits = 1 << Event.CAPTURE_DUPLICATE  # the others are what Wireshark says of a copy
+            words += [event.name.lower() for event in Event if bits >> event & 1]
         said.append(" ".join(words))
     return said
 

@@ -20,10 +20,11 @@ PACKAGE = ROOT / "analyzer"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BESIDES = [path for room in ("tests", "captures", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
 
-LEAVES = {"tables", "jit", "native", "errors"}
+LEAVES = {"tables", "streams", "jit", "native", "errors"}
 
 MAY_IMPORT = {
     "tables": set(),
+    "streams": {"tables"},
     "errors": set(),
     "native": set(),
     "jit": {"native", "whole_program"},
@@ -31,12 +32,12 @@ MAY_IMPORT = {
     "capture": LEAVES,
     "decode": LEAVES,
     "tcp": LEAVES,
-    "pipeline": {"capture", "decode", "tcp", "tables", "errors"},
+    "pipeline": {"capture", "decode", "tcp", "tables", "streams", "errors"},
     "explain": {"tcp.states", "tcp.summary", "tables", "jit"},
-    "render": {"explain", "tcp.states", "tcp.summary", "tables", "errors"},
+    "render": {"explain", "tcp.states", "tcp.summary", "tables", "streams", "errors"},
     "export": {"explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
-    "cli": {"tui", "render", "export", "pipeline", "explain", "capture", "tables", "errors", "jit"},
+    "cli": {"tui", "render", "export", "pipeline", "explain", "capture", "tables", "streams", "errors", "jit"},
     "__main__": {"cli"},
     "__init__": {"pipeline", "explain", "capture", "tcp.states", "tcp.summary", "tables", "errors"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from analyzer import pipeline
 from analyzer.capture.source import open_capture
 from analyzer.errors import CaptureOpenError
-from analyzer.pipeline import Run, lives, survey
+from analyzer.pipeline import Run, Streams, lives, survey
+from analyzer.streams import Piece
 from analyzer.tables import Protocol
 
 MADE = Path(__file__).parents[1] / "captures" / "made"
@@ -88,6 +90,21 @@ def test_lives_of_several_connections() -> None:
         assert all(len(octets) == n for octets, n in zip(life.payload, life.payload_len, strict=True) if n <= 64)
 
 
+@pytest.mark.parametrize("batch_packets", [1, 3, 16_384])
+@pytest.mark.parametrize("capture", [SELECT, MADE / "echo-udp-23333.pcap"], ids=lambda path: path.name)
+def test_streams_have_every_octet(capture: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    streams = Streams([range(1, 2), range(3, 9)])
+    sent: dict[int, list[int]] = {}
+    with Run(capture) as run:
+        items = [one for batch in run for one in streams.add(batch)]
+    for number, item in [*items, *streams.finish()]:
+        assert isinstance(item, Piece)
+        sent.setdefault(number, [0, 0])[item.side] += len(item.octets)
+    wanted = [number for number in (1, 3) if number <= run.count]
+    assert sent == {number: run.endpoints["unique_bytes"][number - 1].tolist() for number in wanted}
+
+
 def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:
     capture = tmp_path / "capture.pcapng"
     shutil.copy(SELECT, capture)
@@ -106,3 +123,46 @@ def test_a_capture_that_is_open_already() -> None:
     assert run.capture is capture
     assert (run.count, run.packets) == (whole.count, whole.packets)
     assert np.array_equal(run.connections[: run.count], whole.connections[: whole.count])
+
+
+def test_a_life_knows_its_tunnels(tmp_path: Path) -> None:
+    """VXLAN there and back, then without; and once more in a datagram that came in fragments."""
+    inner = bytes(12) + b"\x08\x00" + ip(0x0A000001, 0x0A000002, 6, tcp(40000, 80))
+    answer = bytes(12) + b"\x08\x00" + ip(0x0A000002, 0x0A000001, 6, tcp(80, 40000))
+    there = udp(4789, b"\x08" + bytes(5) + b"\x2a\0" + inner)
+    back = udp(4789, b"\x08" + bytes(5) + b"\x2a\0" + answer)
+    frames = [
+        ip(0xC0000201, 0xC0000202, 17, there),
+        ip(0xC0000202, 0xC0000201, 17, back),
+        inner[14:],
+        ip(0xC0000201, 0xC0000202, 17, there[:24], 0x2000),
+        ip(0xC0000201, 0xC0000202, 17, there[24:], 3),
+    ]
+    capture = tmp_path / "tunnels.pcap"
+    records = [struct.pack("<IIII", k, 0, len(one), len(one)) + one for k, one in enumerate(frames)]
+    capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + b"".join(records))
+    life = lives(capture, "", [1])[1]
+    assert life.number.tolist() == [1, 2, 3, 5]
+    vxlan = "VXLAN VNI 42, 192.0.2.1 → 192.0.2.2 (UDP 4789)"
+    assert life.tunnels == [vxlan, vxlan, "", "VXLAN in fragments"]
+    assert lives(capture, "", [1], most_packets=2)[1].tunnels == [vxlan, "VXLAN in fragments"]
+
+
+def ip(source: int, destination: int, protocol: int, payload: bytes, fragment: int = 0) -> bytes:
+    return struct.pack(
+        "!BBHHHBBHII", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol, 0, source, destination
+    ) + payload  # fmt: skip
+
+
+def udp(port: int, payload: bytes) -> bytes:
+    return struct.pack("!HHHH", 50505, port, 8 + len(payload), 0) + payload
+
+
+def tcp(source: int, destination: int) -> bytes:
+    return struct.pack("!HHIIHHHH", source, destination, 1, 1, 0x5010, 1000, 0, 0)
+
+
+def test_a_life_knows_what_its_events_refer_to() -> None:
+    life = lives(MADE / "fast-retransmission.pcapng", "", [1])[1]
+    assert life.refers_to.tolist()[14:19] == [14, 14, 14, 6, 14]
+    assert life.repeat.tolist()[14:19] == [1, 2, 3, 0, 4]

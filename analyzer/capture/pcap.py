@@ -67,6 +67,7 @@ class PcapReader:
 
     name = "pcap"
     record = "a record"
+    dropped = 0
 
     def __init__(self, header: bytes) -> None:
         """Raises ``ValueError`` with the reason, for the path and the offset to be added."""

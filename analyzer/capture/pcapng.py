@@ -1,7 +1,9 @@
 """pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each section with its own byte order and interfaces.
 
-The packet blocks are walked by a kernel; it stops at a section header or an interface description, which is read here
-into the row that the kernel needs to understand that interface's packets. Blocks of other types are skipped.
+The packet blocks are walked by a kernel; it stops at a section header, an interface description and interface
+statistics, which are read here. A description becomes the row that the kernel needs to understand that interface's
+packets. Statistics tell how many packets were missed; what is wrong with them is passed over. Blocks of other types are
+skipped.
 
 Deviates: libpcap 1.10 wants one byte order, one link type and one snapshot length in a file; here all of them may
 change, as the draft has it. A packet longer than its interface's snapshot length is kept whole, a section without an
@@ -12,6 +14,7 @@ Wireshark takes it.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 import numpy as np
 
@@ -24,12 +27,14 @@ SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
 OBSOLETE_PACKET = 2
 SIMPLE_PACKET = 3
+INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
 LONGEST_BLOCK = 16 << 20
 """As in libpcap; with room for a packet of the link types that may be longer (see ``_longest_block``)."""
 
+_STATISTIC_IFDROP, _STATISTIC_OSDROP = 5, 7
 _OPTION_END, _OPTION_NAME, _OPTION_DESCRIPTION, _OPTION_TSRESOL, _OPTION_TSOFFSET = 0, 2, 3, 9, 14
 
 # Columns of the table of interfaces.
@@ -70,6 +75,12 @@ class PcapngReader:
         self._section_interface = 0  # number in the capture of the section's first interface
         self._longest_block = LONGEST_BLOCK
         self._table = np.zeros((1, _COLUMNS), np.int64)
+        self._drops: dict[int, int] = {}
+
+    @property
+    def dropped(self) -> int:
+        """Packets that the interfaces and the operating system missed, by the latest statistics of each interface."""
+        return sum(self._drops.values())
 
     def walk(self, data: U8, cursor: int, most: int) -> Walk:
         """The frames from ``cursor`` on, at most ``most``; with none wanted, goes on to the first packet."""
@@ -115,20 +126,21 @@ class PcapngReader:
             return Walk(frames, cursor, needed, problem)
 
     def _describe(self, data: U8, cursor: int) -> tuple[int, int, str]:
-        """Read the section header or interface description at ``cursor``.
+        """Read the section header, interface description or interface statistics at ``cursor``.
 
         Gives the index after it; or the octets that it has, where they are not all there; or why it cannot be read.
         """
         order = self.order
-        section = struct.unpack_from(order + "I", data.data, cursor)[0] == SECTION_HEADER
-        if section:
+        kind = struct.unpack_from(order + "I", data.data, cursor)[0]
+        if kind == SECTION_HEADER:
             if len(data) - cursor < 12:
                 return cursor, 12, ""
             order = byte_order(data[cursor : cursor + 12].tobytes())
             if not order:
                 return cursor, 0, "a section whose byte order cannot be told"
         length = struct.unpack_from(order + "I", data.data, cursor + 4)[0]
-        if not (28 if section else 20) <= length <= self._longest_block:
+        shortest = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, INTERFACE_STATISTICS: 12}
+        if not shortest[kind] <= length <= self._longest_block:
             return cursor, 0, _PROBLEMS[_LENGTH_IMPOSSIBLE].format(length=length)
         end = cursor + padded(length)
         if len(data) < end:
@@ -137,10 +149,12 @@ class PcapngReader:
             return cursor, 0, _PROBLEMS[_LENGTHS_DIFFER]
         body = data[cursor + 8 : end - 4].tobytes()
         try:
-            if section:
+            if kind == SECTION_HEADER:
                 self._begin_section(order, body)
-            else:
+            elif kind == INTERFACE_DESCRIPTION:
                 self._add_interface(body)
+            else:
+                self._take_statistics(body)
         except ValueError as error:
             return cursor, 0, str(error)
         return end, 0, ""
@@ -173,6 +187,13 @@ class PcapngReader:
         self._longest_block = max(self._longest_block, longest_packet(linktype) + 32 + (128 << 10))
         finer = resolution & 0x7F > (19 if resolution & 0x80 else 6)
         self.interfaces.append(Interface(linktype, snaplen_of(snaplen, linktype), texts[0], texts[1], finer))
+
+    def _take_statistics(self, body: bytes) -> None:
+        with suppress(ValueError, struct.error):
+            interface = self._section_interface + struct.unpack_from(self.order + "I", body)[0]
+            options = _options(self.order, body[12:])
+            drops = [options.get(code, b"") for code in (_STATISTIC_IFDROP, _STATISTIC_OSDROP)]
+            self._drops[interface] = sum(_number(self.order + "Q", octets, "count") for octets in drops if octets)
 
 
 def _options(order: str, octets: bytes) -> dict[int, bytes]:
@@ -237,7 +258,7 @@ def walk_blocks(
         if size - cursor < 8:
             return count, cursor, 8, _WALKED
         kind = unsigned32(data, cursor, big_endian)
-        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION):
+        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS):
             return count, cursor, 0, _DESCRIPTION
         length = unsigned32(data, cursor + 4, big_endian)
         if length < 12 or length > longest_block:

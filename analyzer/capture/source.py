@@ -88,6 +88,11 @@ class Capture:
         return self._reader.interfaces
 
     @property
+    def dropped(self) -> int:
+        """Packets that the capturing program missed, as far as it wrote so."""
+        return self._reader.dropped
+
+    @property
     def position(self) -> int:
         """Octets of the stored input consumed so far."""
         return self._octets.position

@@ -76,20 +76,32 @@ def _of_kinds(connections: Rows, endpoints: Rows, only: str) -> npt.NDArray[np.b
     return is_chosen
 
 
-def numbers_of(chosen: str, count: int) -> list[int]:
-    """The numbers of the connections that ``1,4-7`` names, in order. Raises UsageError."""
-    found: set[int] = set()
+def ranges_of(chosen: str) -> list[range]:
+    """The numbers of the connections, as they are written, whether or not there are so many. Raises UsageError."""
+    ranges = []
     for part in chosen.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > LONGEST_PART:
             raise UsageError(f"-c {visible(chosen)}: give numbers of the table, as in -c 3 or -c 1,4-7")
-        numbers = range(int(first), int(last if dash else first) + 1)
-        if not numbers or numbers[0] < 1:
+        part_of = range(int(first), int(last if dash else first) + 1)
+        if not part_of or part_of[0] < 1:
             raise UsageError(f"-c {visible(chosen)}: no connection has such a number; they count from 1 upwards")
-        if numbers[-1] > count:
-            raise UsageError(f"-c {visible(chosen)}: no connection {numbers[-1]}; {_there_are(count)}")
-        found.update(numbers)
-    return sorted(found)
+        ranges.append(part_of)
+    return ranges
+
+
+def check_numbers(chosen: str, ranges: list[range], count: int) -> None:
+    """Raise UsageError where there are fewer connections than the ranges say."""
+    for part_of in ranges:
+        if part_of[-1] > count:
+            raise UsageError(f"-c {visible(chosen)}: no connection {part_of[-1]}; {_there_are(count)}")
+
+
+def numbers_of(chosen: str, count: int) -> list[int]:
+    """The numbers of the connections, in order, of so many that there are. Raises UsageError."""
+    ranges = ranges_of(chosen)
+    check_numbers(chosen, ranges, count)
+    return sorted(set().union(*ranges))
 
 
 def _there_are(count: int) -> str:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
-
 import click
 
 from analyzer.cli import servers
+from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
-from analyzer.errors import UsageError
 from analyzer.export.jsonl import write_connections, write_packets
 from analyzer.pipeline import Run
-from analyzer.render.untrusted import visible
 
 _EXAMPLES = """\b
 Examples:
@@ -49,38 +42,19 @@ def command(
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
     """
     expression = " ".join(filter_words)
-    with Run(file, expression, servers.known(server_ends, expression)) as run:
-        try:
-            with _destination(output, file) as out, ReadingProgress("exporting") as progress:
-                tick = (lambda _: None) if out.isatty() else progress.tick
-                if records == "connections":
-                    run.exhaust(tick)
-                    write_connections(out, run.connections, run.endpoints, run.count)
-                else:
-                    for batch in run:
-                        write_packets(out, *batch)
-                        if run.capture.size is None:  # a pipe may be a slow one
-                            out.flush()
-                        tick(run)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError) or output is None:
-                raise
-            raise UsageError(f"{visible(output)}: cannot write: {error.strerror}") from None
+    with (
+        Run(file, expression, servers.known(server_ends, expression)) as run,
+        destination(output, file) as out,
+        ReadingProgress("exporting") as progress,
+    ):
+        tick = (lambda _: None) if out.isatty() else progress.tick
+        if records == "connections":
+            run.exhaust(tick)
+            write_connections(out, run.connections, run.endpoints, run.count)
+        else:
+            for batch in run:
+                write_packets(out, *batch)
+                if run.capture.size is None:  # a pipe may be a slow one
+                    out.flush()
+                tick(run)
     end(context, run.capture)
-
-
-@contextmanager
-def _destination(output: str | None, file: str) -> Iterator[BinaryIO]:
-    """Standard output, or a new file. Raises UsageError when it cannot be written or is the capture itself."""
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
-        raise UsageError(f"-o {visible(output)}: that is the capture itself; give another file")
-    try:
-        out = open(output, "wb")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(f"-o {visible(output)}: cannot write there: {error.strerror}") from None
-    with out:
-        yield out

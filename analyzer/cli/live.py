@@ -141,7 +141,7 @@ def command(
             shown = Lines(Timeline(screen, printer))
             click.echo(f"tcpflow-view: listening on {visible(interface)}", err=True)
         kernel = KernelStates(owners.is_here) if check_kernel else None
-        watch = Watch(capture, shown, owners, saver, kernel, known_servers, max_connections)
+        watch = Watch(capture, expression, shown, owners, saver, kernel, known_servers, max_connections)
         with shown:
             _follow(watch, capture, shown, count, duration)
     watch.write_summary(screen_of(color))
@@ -198,7 +198,7 @@ def rehearse() -> None:
     """Call every kernel that packets may go through, as capture/ahead.py wants it: text, which may wait, last."""
     timeline = Timeline(Screen(PIPE_WIDTH), TcpdumpPrinter(TcpdumpOptions(numeric=1)))
     frames = live.rehearse()
-    with Run(io.BytesIO(_datagrams())) as run:
+    with Run(io.BytesIO(_datagrams()), judges=True) as run:
         batches = [run.take(frames), *run]
         gone = run.make_room(1)
         assert gone is not None

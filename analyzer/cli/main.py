@@ -21,6 +21,7 @@ COMMANDS = {
     "read": "Show the connections of a capture, and each packet with both ends' states.",
     "live": "The same while packets arrive, from an interface.",
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
+    "follow": "Show what the two sides of a connection say, as text or byte for byte.",
     "export": "Write records of connections or packets for machines.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
 }
@@ -31,6 +32,7 @@ Examples:
   tcpflow-view live -i lo port 1235
   tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump -n -X capture.pcap
+  tcpflow-view follow capture.pcap -c 3
   tcpflow-view export capture.pcap --records connections --format jsonl
 """
 

@@ -104,7 +104,7 @@ def survey_piped(pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, kno
     reading at once. Raises UsageError when no copy can be kept.
     """
     with _Following(pipe, name, copy, expression, color) as following:
-        with Signals(following.asked), Run(following.tee, expression, known_servers) as run:
+        with Signals(following.asked), Run(following.tee, expression, known_servers, judges=True) as run:
             following.begin(run)
             for batch in run:
                 following.add(batch)

@@ -47,7 +47,7 @@ Examples:
 @click.option("--only", metavar="KIND,…", help=f"Only connections of these kinds: {', '.join(KINDS)}.")
 @click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
 @servers.option
-@click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet of a connection.")
+@click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
     help="Colour; auto means on a terminal, unless NO_COLOR is set.",
@@ -85,7 +85,9 @@ def command(
         found = _lives(source, expression, told, known, whole)
         lives_in_order = {number: found[number] for number in told}
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
-        write_summary(run, quality_of(run), file, numbers, lives_in_order, screen, whole=whole, advice=advice)
+        write_summary(
+            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, advice=advice
+        )
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)

@@ -23,7 +23,7 @@ from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.watched import Watched
 from analyzer.render.words import QUIET
-from analyzer.tables import FIN, I64, RST, SYN, Batch, Frames, Labels, Packets
+from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, Frames, Labels, Packets
 
 _FRAME_S = 0.1
 """The screen is drawn at most so often."""
@@ -192,7 +192,9 @@ class Terminal:
 
 def most_telling(batch: Batch, room: int) -> I64:
     """So many packets of a batch, in order: those that open, close or are in trouble, and the latest of the others."""
-    is_news = (batch.packets.flags & (SYN | FIN | RST) != 0) | (batch.labels.events != 0)
+    events = batch.labels.events
+    is_news = (batch.packets.flags & (SYN | FIN | RST) != 0) | (events != 0)
+    is_news &= events != 1 << Event.CAPTURE_DUPLICATE
     order = np.argsort(is_news, kind="stable")
     chosen: I64 = np.sort(order[len(order) - room :])
     return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.explain.losses import doubt
-from analyzer.explain.quality import Quality, count_kinds, most_frequent
+from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
 from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
@@ -14,20 +14,25 @@ from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
 from analyzer.render.table import ADVICE, table
 from analyzer.render.words import ENDINGS
-from analyzer.tables import Life, Rows, rows_of
+from analyzer.tables import Count, Life, Rows, rows_of
 
 FEW_CONNECTIONS = 5
 """Up to so many connections are all told without being asked for."""
 
 
-def quality_of(run: Run) -> Quality:
-    """A finished run in figures."""
-    tcp, udp = count_kinds(run.connections[: run.count])
+def quality_of(run: Run, expression: str) -> Quality:
+    """A finished run with this filter in figures."""
+    connections = run.connections[: run.count]
+    tcp, udp = count_kinds(connections)
     damage = run.capture.damage
     return Quality(
         packets=run.packets, all_packets=run.capture.packets, first_ns=run.first_ns, last_ns=run.last_ns, tcp=tcp,
         udp=udp, strays=most_frequent(run.strays), damaged_at=damage.offset if damage else -1,
-        damage=damage.expected if damage else "",
+        damage=damage.expected if damage else "", lost=run.capture.dropped, filter_cuts=may_cut(expression),
+        copies=run.counted(Count.CAPTURE_DUPLICATES), first_copy=run.counted(Count.FIRST_CAPTURE_DUPLICATE),
+        coverage=coverage_of(connections, run.endpoints[: run.count]), beyond_mss=run.counted(Count.BEYOND_MSS),
+        longest_beyond_mss=run.counted(Count.LONGEST_BEYOND_MSS), datagrams=run.fragments.datagrams,
+        incomplete=run.fragments.incomplete, overlaps=run.fragments.overlaps, flaws=run.tally,
     )  # fmt: skip
 
 
@@ -40,7 +45,7 @@ def write_summary(
 
     ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row.
     """
-    screen.write(quality(found, path, screen))
+    screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
     if run.count and not numbers:
         screen.write(["", f" None of the {counted(run.count, 'connection')} is of such a kind.", ""])
@@ -48,12 +53,14 @@ def write_summary(
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        screen.write(ladder(_story(run, row, lives[number], found.lost, remark), screen, whole=whole))
+        screen.write(ladder(_story(run, row, lives[number], found, remark), screen, whole=whole))
 
 
-def _story(run: Run, row: int, life: Life, lost: int, remark: Callable[[Rows], str]) -> Story:
+def _story(run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str]) -> Story:
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
-    sentences = why(connection, *endpoints), doubt(connection, endpoints, lost), remark(connection)
+    doubts = doubt(connection, endpoints, found.lost, filter_cuts=found.filter_cuts)
+    sentences = why(connection, *endpoints), doubts, remark(connection)
     text = " ".join(filter(None, sentences))
-    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text, bool(lost))
+    has_losses = found.lost > 0 or found.filter_cuts
+    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text, has_losses)

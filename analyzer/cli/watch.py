@@ -31,19 +31,19 @@ _ADVICE = "-w FILE saves them all for read, a filter leaves fewer"
 
 
 class Watch:
-    """A live capture, saved, analysed and shown batch by batch.
+    """A live capture with a filter ``expression``, saved, analysed and shown batch by batch.
 
     Attributes: ``packets`` taken so far; ``trouble`` what went wrong with saving them, empty when nothing did.
     """
 
     def __init__(
-        self, capture: LiveCapture, shown: Shown, owners: Owners, saver: CaptureWriter | None,
+        self, capture: LiveCapture, expression: str, shown: Shown, owners: Owners, saver: CaptureWriter | None,
         kernel: KernelStates | None, known_servers: Rows, max_connections: int,
     ) -> None:  # fmt: skip
         self.trouble = ""
         self._capture, self._shown, self._owners, self._saver = capture, shown, owners, saver
-        self._kernel, self._max_connections = kernel, max_connections
-        self._run = Run(capture)
+        self._kernel, self._max_connections, self._expression = kernel, max_connections, expression
+        self._run = Run(capture, judges=True)
         self._said_servers, self._own_servers = known_servers, NO_SERVERS
         self._ask_who_listens()
         self._lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
@@ -99,10 +99,10 @@ class Watch:
     def write_summary(self, screen: Screen) -> None:
         """Write what ``read`` would, and what only this run knows."""
         run, departed = self._run, self._departed
-        found = quality_of(run)
+        found = quality_of(run, self._expression)
         found = found._replace(
-            all_packets=run.packets, lost=self._capture.dropped, tcp=found.tcp + departed.tcp,
-            udp=found.udp + departed.udp,
+            all_packets=run.packets, tcp=found.tcp + departed.tcp, udp=found.udp + departed.udp,
+            coverage=found.coverage.plus(departed.coverage),
         )  # fmt: skip
         if run.packets:
             screen.write([""])

@@ -34,7 +34,7 @@ LONGEST = 65_535
 """What the length field of either version may say."""
 
 
-class Reassembly:
+class Fragments:
     """The fragments that wait for others. Give it batches in capture order; any split gives the same answer.
 
     Attributes: ``datagrams`` completed; ``given_up``, some of whose fragments never came; ``overlaps``, fragments that
@@ -47,6 +47,11 @@ class Reassembly:
         self.overlaps = 0
         self.held = 0
         self._waiting: dict[bytes, _Datagram] = {}
+
+    @property
+    def incomplete(self) -> int:
+        """Datagrams some of whose fragments have not come, or never did."""
+        return self.given_up + len(self._waiting)
 
     def join(self, frames: Frames, packets: Packets) -> Frames:
         """Take a batch; the rows that complete a datagram become what decoding it gives.

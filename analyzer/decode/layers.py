@@ -30,7 +30,7 @@ from analyzer.decode.link import (
 )
 from analyzer.decode.octets import be16, be32
 from analyzer.decode.packets import MOST_TUNNELS
-from analyzer.decode.tunnels import GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE, L2TP_LENGTH, tunnel_in
+from analyzer.decode.tunnels import GRE_CHECKSUM, GRE_KEY, GRE_SEQUENCE, L2TP_LENGTH, is_tunnel_port, tunnel_in
 from analyzer.tables import U8, Status, Tunnel
 
 
@@ -44,10 +44,10 @@ class Layer(NamedTuple):
 
 
 TUNNEL_NAMES = {
-    Tunnel.GRE: "GRE", Tunnel.PPTP: "PPTP", Tunnel.ERSPAN: "ERSPAN", Tunnel.VXLAN: "VXLAN", Tunnel.GENEVE: "Geneve",
-    Tunnel.GTP: "GTP", Tunnel.L2TP: "L2TP", Tunnel.TEREDO: "Teredo",
+    Tunnel.IP: "IP", Tunnel.GRE: "GRE", Tunnel.PPTP: "PPTP", Tunnel.ERSPAN: "ERSPAN", Tunnel.VXLAN: "VXLAN",
+    Tunnel.GENEVE: "Geneve", Tunnel.GTP: "GTP", Tunnel.L2TP: "L2TP", Tunnel.TEREDO: "Teredo",
 }  # fmt: skip
-"""IP right in IP has no header of its own."""
+"""IP right in IP has no header of its own, and no Layer."""
 
 
 def layers(octets: U8, linktype: int, origlen: int) -> list[Layer]:
@@ -88,6 +88,28 @@ def layers(octets: U8, linktype: int, origlen: int) -> list[Layer]:
         if tunnel == Tunnel.NONE or at > end:
             return found
         ahead = _tunnel_layer(octets, after, Tunnel(tunnel))
+    return found
+
+
+def tunnels_of(octets: U8, linktype: int, origlen: int, *, is_reply: bool) -> list[str]:
+    """The tunnels that a frame's packet is in, the innermost first: ``VXLAN VNI 42, 192.0.2.1 → 192.0.2.2 (UDP 4789)``.
+
+    Args: as for ``layers``; the addresses of a reply are exchanged, so that both directions of a tunnel read the same.
+    """
+    found: list[str] = []
+    carrier = Layer("", "")  # the latest IP header
+    name = port = ""
+    for layer in layers(octets, linktype, origlen):
+        if layer.name in ("IPv4", "IPv6"):
+            if carrier.name:
+                ends = carrier.about.split(" → ")
+                found.insert(0, f"{name or carrier.name}, {' → '.join(reversed(ends) if is_reply else ends)}{port}")
+            carrier, name, port = layer, "", ""
+        elif layer.name == "UDP":
+            ports = layer.about.split(" → ")
+            port = f" (UDP {ports[1] if is_tunnel_port(int(ports[1])) else ports[0]})"
+        elif layer.name in TUNNEL_NAMES.values():
+            name = f"{layer.name} {layer.about}".rstrip()
     return found
 
 

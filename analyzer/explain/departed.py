@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.explain.quality import Coverage, coverage_of
 from analyzer.explain.why import Cause, causes_of
 from analyzer.tables import I64, Protocol, Rows
 
@@ -12,11 +13,12 @@ class Departed:
     """What they come to.
 
     Attributes: ``tcp`` and ``udp`` how many there were; ``packets`` and ``payload_bytes`` that they had; ``by_cause``
-    the TCP connections by Cause.
+    the TCP connections by Cause; ``coverage`` how much of them was captured.
     """
 
     def __init__(self) -> None:
         self.tcp = self.udp = self.packets = self.payload_bytes = 0
+        self.coverage = Coverage()
         self.by_cause: I64 = np.zeros(len(Cause), np.int64)
 
     @property
@@ -29,6 +31,7 @@ class Departed:
         tcp = int((connections["protocol"] == Protocol.TCP).sum())
         self.tcp += tcp
         self.udp += len(connections) - tcp
+        self.coverage = self.coverage.plus(coverage_of(connections, endpoints))
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())
         self.by_cause += np.bincount(causes_of(connections, endpoints), minlength=len(Cause))

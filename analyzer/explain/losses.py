@@ -1,4 +1,5 @@
-"""What to think of findings when the capture itself lost packets: which of them may only be missing here."""
+"""What to think of findings when the capture lost packets, or its filter left some out: which of them may only be
+missing here."""
 
 from __future__ import annotations
 
@@ -15,15 +16,18 @@ _REMARKS = (
 """They speak of a packet that was not seen."""
 
 
-def doubt(connection: Rows, endpoints: Rows, lost: int) -> str:
-    """A sentence where what is told of a connection may come from the ``lost`` packets; else empty."""
+def doubt(connection: Rows, endpoints: Rows, lost: int, *, filter_cuts: bool = False) -> str:
+    """A sentence where what is told of a connection may come from the ``lost`` packets, or from a filter that may take
+    some packets of a connection and leave others; else empty."""
     cause = Cause(cause_of(connection, *endpoints))
-    if not lost or cause == Cause.NONE:
+    if not (lost or filter_cuts) or cause == Cause.NONE:
         return ""
     actor = Side(actor_of(cause, connection, *endpoints))
     remarks = remarks_on(cause, actor, connection, *endpoints)
     has_gaps = bool(endpoints["history_gaps"].any())
     if cause not in _CAUSES and not has_gaps and not any(remarks >> remark & 1 for remark in _REMARKS):
         return ""
+    if not lost:
+        return "What seems to be missing here may have been left out by the filter."
     packets = "a packet" if lost == 1 else f"{lost:,} packets"
     return f"The capture lost {packets}: what seems to be missing here may be among them."

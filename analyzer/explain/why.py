@@ -152,7 +152,9 @@ REMARKS = {
     Remark.RST_IGNORED: (
         "A RST (packet {first_rst}) does not fit the sequence numbers, so it ended nothing (RFC 9293 3.5.3)."
     ),
-    Remark.START_UNSEEN: "No SYN was captured: the capture begins in the middle of the connection.",
+    Remark.START_UNSEEN: (
+        "No SYN was captured: the connection began before the capture did, or a filter left the SYN out."
+    ),
     Remark.ONE_SIDED: "No packet of the {peer} was captured, so what it did is not known.",
 }
 """Each remark's sentence."""
@@ -198,8 +200,8 @@ def cause_of(connection: Rows, client: Rows, server: Rows) -> int:
     client_state = wide(client["state"])
     server_state = wide(server["state"])
     if (client_rst or server_rst) and (client_state == State.CLOSED or server_state == State.CLOSED):
-        only_syns = wide(client["syns"]) > 0 and wide(client["packets"]) == wide(client["syns"])
-        if server_rst and only_syns and wide(server["packets"]) == wide(server["resets"]):
+        only_syns = wide(client["syns"]) > 0 and segments_of(client) == wide(client["syns"])
+        if server_rst and only_syns and segments_of(server) == wide(server["resets"]):
             return Cause.REFUSED
         if client_rst and (server_rst == 0 or client_rst < server_rst):
             return Cause.RESET_BY_CLIENT
@@ -225,6 +227,12 @@ def write_causes(connections: Rows, endpoints: Rows, causes: U8) -> None:
     """Write each connection's Cause."""
     for i in range(len(causes)):
         causes[i] = cause_of(connections[i], endpoints[i, 0], endpoints[i, 1])
+
+
+@kernel
+def segments_of(end: Rows) -> int:
+    """Segments that an endpoint sent, without the copies that the capture made."""
+    return wide(end["packets"]) - wide(end["capture_duplicates"])
 
 
 @kernel
@@ -270,7 +278,7 @@ def remarks_on(cause: int, actor: int, connection: Rows, client: Rows, server: R
         if cause == Cause.CLOSED_BY_BOTH and end_state == State.TIME_WAIT and peer_state == State.TIME_WAIT:
             remarks |= 1 << Remark.BOTH_TIME_WAIT
     if cause in (Cause.RESET_BY_CLIENT, Cause.RESET_BY_SERVER):
-        unfinished = wide(client["syns"]) and wide(client["packets"]) == wide(client["syns"]) + wide(client["resets"])
+        unfinished = wide(client["syns"]) and segments_of(client) == wide(client["syns"]) + wide(client["resets"])
         if end_fin and end_fin < wide(end["rst_packet"]):
             remarks |= 1 << Remark.ACTOR_HAD_CLOSED
         if peer_fin and peer_fin < wide(end["rst_packet"]):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from analyzer.export.columns import Integers, Table, Words, WordSets, where
 from analyzer.export.connections import PROTOCOL_WORDS, STATE_WORDS
-from analyzer.tables import ACK, Event, Frames, Labels, Packets, Phase, Protocol, Side, Status
+from analyzer.tables import ACK, Event, Frames, Labels, Packets, Phase, Protocol, Side, Status, Tunnel
 
 PHASE_WORDS = tuple(phase.name.lower() for phase in Phase)
 SIDE_WORDS = tuple(side.name.lower() for side in Side)
 EVENT_WORDS = tuple(event.name.lower() for event in Event)
+TUNNEL_WORDS = tuple(tunnel.name.lower() if tunnel else None for tunnel in Tunnel)
 
 FLAG_LETTERS = "FSRP.UEW"
 """tcpdump's letters, by bit; AE has none in tcpdump 4.99.3."""
@@ -49,4 +50,8 @@ def packet_table(frames: Frames, packets: Packets, labels: Labels) -> Table:
         "window": Integers(where(tcp, packets.window)),
         "payload_len": Integers(where(has_payload_len, packets.payload_len)),
         "events": WordSets(labels.events, EVENT_WORDS),
+        "refers_to": Integers(where(labels.refers_to > 0, labels.refers_to)),
+        "repeat": Integers(where(followed, labels.repeat)),
+        "tunnel": Words(packets.tunnel, TUNNEL_WORDS),
+        "depth": Integers(packets.depth),
     }

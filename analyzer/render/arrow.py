@@ -32,7 +32,7 @@ class Piece(NamedTuple):
     """A part of a label; of those that do not all fit, the ones of low rank stay."""
 
     text: str
-    rank: int
+    rank: float
     style: str = ""
 
 
@@ -47,10 +47,13 @@ def arrow(
     offered = [Piece(f"UDP ({segment.payload_len})", 0, style)]
     if is_tcp:
         offered = _pieces(segment, style, shift, width >= SPACIOUS)
-    offered += [Piece(marked(word), 2, word.style) for word in remarks]
+    for word in remarks:
+        offered.append(Piece(marked(word._replace(about="")), 2, word.style))
+        if word.about:
+            offered.append(Piece(word.about, 3.2, word.style))
     label, used = _fitting(offered, segment, width - _ENDS)
     said = {piece.text for piece in label}
-    left_out = [word for word in remarks if marked(word) not in said]
+    left_out = [word for word in remarks if marked(word._replace(about="")) not in said]
     shaft = "─" * (width - _ENDS - used + 1)
     text = " ".join(screen.paint(piece.text, piece.style) for piece in label)
     if segment.side == Side.CLIENT:

@@ -20,8 +20,10 @@ from analyzer.render.arrow import SPACIOUS, arrow
 from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
 from analyzer.render.lifelines import Lifelines
 from analyzer.render.quantities import counted, duration, seconds, seconds_decimals, size
+from analyzer.render.remarks import remarks as remarks_on
 from analyzer.render.screen import Screen, cells
 from analyzer.render.segment import Segment, Traffic, segments, traffic
+from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
 from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
 from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
@@ -72,6 +74,7 @@ class _Ladder:
     def __init__(self, story: Story, screen: Screen, whole: bool) -> None:
         self._story, self._screen = story, screen
         self._segments = segments(story.life)
+        self._all = whole
         self._whole = whole or len(self._segments) <= SHOWN_WHOLE
         self._is_tcp = story.connection["protocol"] == Protocol.TCP
         self._first_ns = int(story.connection["first_ns"])
@@ -95,6 +98,8 @@ class _Ladder:
             for item in run if self._whole else folded(self._segments, run):
                 yield from self._packet(item, bar) if isinstance(item, int) else self._fold(item, bar)
         yield ""
+        if self._is_tcp:
+            yield from remarks_on(self._story.life, self._screen, has_losses=self._story.has_losses, whole=self._all)
         if self._story.why:
             width = min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1
             yield from textwrap.wrap(self._story.why, width, initial_indent=" ", subsequent_indent=" ")
@@ -117,6 +122,7 @@ class _Ladder:
                 line += f" · {paint(fact, style)}"
         yield paint("─" * self._grid.width, QUIET)
         yield line
+        yield from tunnels(story.life, self._screen)
         yield ""
         names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
         yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
@@ -128,7 +134,7 @@ class _Ladder:
         segment, grid = self._segments[index], self._grid
         side = Side(segment.side)
         yield from self._before(index, bar)
-        remarks = self._events(segment.events) if self._is_tcp else []
+        remarks = self._events(segment.events, segment.refers_to, segment.repeat) if self._is_tcp else []
         note = Word("")
         if remarks and grid.note_width:
             note = Word(" ".join(marked(word) for word in remarks), max(word.style for word in remarks))
@@ -148,8 +154,8 @@ class _Ladder:
         if self._story.life.omitted and index == len(self._segments) // 2 - 1:
             yield self._omission(bar)
 
-    def _events(self, bits: int) -> list[Word]:
-        return events_of(bits, has_losses=self._story.has_losses)
+    def _events(self, bits: int, refers_to: int = 0, repeat: int = 0) -> list[Word]:
+        return events_of(bits, has_losses=self._story.has_losses, refers_to=refers_to, repeat=repeat)
 
     def _time(self, segment: Segment) -> str:
         return seconds(segment.ts_ns - self._first_ns, self._decimals)

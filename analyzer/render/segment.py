@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from analyzer.render.words import LOUD, events_of
-from analyzer.tables import Life
+from analyzer.tables import Event, Life
 
 
 class Segment(NamedTuple):
@@ -27,6 +27,8 @@ class Segment(NamedTuple):
     mss: int
     window_scale: int
     sack_blocks: int
+    refers_to: int
+    repeat: int
     payload: bytes
 
     @property
@@ -34,10 +36,15 @@ class Segment(NamedTuple):
         """Whether something is wrong with it."""
         return any(word.style == LOUD for word in events_of(self.events)) if self.events else False
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is the capture's copy of another one."""
+        return self.events >> Event.CAPTURE_DUPLICATE & 1 == 1
+
 
 def segments(life: Life) -> list[Segment]:
     """The packets of a life, in order."""
-    columns = [column.tolist() for column in life[:16]]
+    columns = [column.tolist() for column in life[:18]]
     return [Segment(*row) for row in zip(*columns, life.payload, strict=True)]
 
 
@@ -51,8 +58,9 @@ class Traffic(NamedTuple):
 
 
 def traffic(some: list[Segment]) -> Traffic:
-    """Packets, payload of each side, and time from the first to the last."""
+    """Packets, payload of each side without what the capture has again, and time from the first to the last."""
     sent = [0, 0]
     for segment in some:
-        sent[segment.side] += segment.payload_len
+        if not segment.is_copy:
+            sent[segment.side] += segment.payload_len
     return Traffic(len(some), sent[0], sent[1], some[-1].ts_ns - some[0].ts_ns)

@@ -72,10 +72,10 @@ class Timeline:
         connection_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max())))
         room = self._screen.width - (number_width + connection_width + 3 + self._columns_width)
         start = 0
-        for number, connection, side, phase, client, server, events, protocol, stop in zip(
+        for number, connection, side, phase, client, server, events, refers_to, repeat, protocol, stop in zip(
             frames.number.tolist(), labels.connection.tolist(), labels.side.tolist(), labels.phase.tolist(),
             labels.client_state.tolist(), labels.server_state.tolist(), labels.events.tolist(),
-            packets.protocol.tolist(), end.tolist(), strict=True,
+            labels.refers_to.tolist(), labels.repeat.tolist(), packets.protocol.tolist(), end.tolist(), strict=True,
         ):  # fmt: skip
             line = printed[start : stop - 1]
             start = stop
@@ -83,7 +83,10 @@ class Timeline:
                 line = _harmless(line)
             key = (phase, client, server, connection > 0 and protocol == Protocol.TCP)
             columns = self._columns.get(key) or self._make_columns(*key)
-            remark, remark_width = self._remarks.get((events, self.has_losses)) or self._make_remark(events)
+            if refers_to:
+                remark, remark_width = self._make_remark(events, refers_to, repeat)
+            else:
+                remark, remark_width = self._remarks.get((events, self.has_losses)) or self._make_remark(events)
             before = f"{self._bars[phase]}{number:>{number_width}} {connection or '':>{connection_width}} {columns}"
             if not self._screen.terminal:
                 yield f"{before}{remark}{line}\n"
@@ -123,16 +126,19 @@ class Timeline:
         self._columns[phase, client, server, has_states] = text
         return text
 
-    def _make_remark(self, bits: int) -> tuple[str, int]:
+    def _make_remark(self, bits: int, refers_to: int = 0, repeat: int = 0) -> tuple[str, int]:
         """The events, and how wide they are; on a terminal not so wide that no column is left."""
         remark, width = "", 0
-        for word in events_of(bits, has_losses=self.has_losses):
+        for word in events_of(bits, has_losses=self.has_losses, refers_to=refers_to, repeat=repeat):
             room = self._screen.width - self._columns_width - _LEAST_ROOM - width if self._screen.terminal else 1_000
-            text = fit(marked(word), room - 1)
+            text = marked(word)
+            if cells(text) > room - 1:
+                text = fit(marked(word._replace(about="")), room - 1)
             if text:
                 remark += f"{self._screen.paint(text, word.style)} "
                 width += cells(text) + 1
-        self._remarks[bits, self.has_losses] = remark, width
+        if not refers_to:
+            self._remarks[bits, self.has_losses] = remark, width
         return remark, width
 
     def _introduction(self, connection: int, client: str, server: str) -> str:

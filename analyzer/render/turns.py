@@ -32,19 +32,22 @@ def turns(life: list[Segment]) -> list[Turn]:
     requests = 0
     last_ns = 0
     for index, segment in enumerate(life):
-        if not segment.payload_len or segment.phase != Phase.DATA or segment.troubled:
+        if not segment.payload_len or segment.phase != Phase.DATA or segment.troubled or segment.is_copy:
             continue
         if found and found[-1].side == segment.side:
             turn = found[-1]
             found[-1] = turn._replace(packets=turn.packets + 1, octets=turn.octets + segment.payload_len)
         else:
             requests += segment.side == Side.CLIENT
-            name = "greeting"
-            if segment.side == Side.CLIENT:
-                name = f"request {requests}"
-            elif requests:
-                name = f"response {requests}"
+            name = turn_name(segment.side, requests)
             wait_ns = segment.ts_ns - last_ns if found else -1
             found.append(Turn(name, segment.side, index, 1, segment.payload_len, wait_ns))
         last_ns = segment.ts_ns
     return found if len(found) > 1 else []
+
+
+def turn_name(side: int, requests: int) -> str:
+    """What a turn is called when there were so many requests, itself among them."""
+    if side == Side.CLIENT:
+        return f"request {requests}"
+    return f"response {requests}" if requests else "greeting"

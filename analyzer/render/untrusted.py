@@ -22,6 +22,13 @@ def visible(text: str) -> str:
     return "".join(character if _is_visible(character) else _escape(character) for character in text)
 
 
+def legible(text: str) -> str:
+    """The same for text of several lines: ``\\n`` stays."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return text.translate(_ESCAPED)
+
+
 def excerpt(payload: bytes, payload_len: int, width: int) -> str:
     """The beginning of a payload, in at most ``width`` columns; empty when the width is of no use.
 
@@ -70,3 +77,17 @@ def _escape(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # an octet of a file name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class _Escaped(dict[int, str]):
+    """For ``str.translate``: what each character is written as, worked out when it first comes."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        written = character if character == "\n" or _is_visible(character) else _escape(character)
+        if code < 0x10000:
+            self[code] = written
+        return written
+
+
+_ESCAPED = _Escaped()

@@ -55,7 +55,8 @@ class Watched:
         frames, packets, labels = batch
         numbers = labels.connection
         kinds = packets.flags & (SYN | FIN | RST)
-        events = labels.events & np.uint32(_LOUD_EVENTS)
+        is_copy = labels.events >> np.uint32(Event.CAPTURE_DUPLICATE) & 1 != 0
+        events = np.where(is_copy, 0, labels.events & np.uint32(_LOUD_EVENTS))
         news = np.flatnonzero(((kinds != 0) | (events != 0)) & (numbers > 0))
         others = np.flatnonzero(numbers > 0)
         for is_news, at in ((True, _last_ones(numbers, news)), (False, _last_ones(numbers, others))):

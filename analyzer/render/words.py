@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analyzer.explain.events import kinds_of
 from analyzer.explain.losses import DOUBTFUL_EVENTS
 from analyzer.explain.why import Cause
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
@@ -23,6 +24,8 @@ class Word(NamedTuple):
     text: str
     style: str = ""
     glyph: str = ""
+    about: str = ""
+    """What an event refers to, which may be left out: ``of 12``."""
 
 
 QUIET = "dim"
@@ -90,21 +93,19 @@ ENDINGS = {
 
 _DOUBTED_EVENTS = EVENTS | {event: Word(f"{EVENTS[event].text}?") for event in Event if DOUBTFUL_EVENTS >> event & 1}
 
-_NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
+_SENT_AGAIN = (Event.RETRANSMISSION, Event.FAST_RETRANSMISSION, Event.SPURIOUS_RETRANSMISSION)
 
 
-def events_of(bits: int, *, has_losses: bool = False) -> list[Word]:
-    """The words of the events in ``Labels.events``.
+def events_of(bits: int, *, has_losses: bool = False, refers_to: int = 0, repeat: int = 0) -> list[Word]:
+    """The words of the events in ``Labels.events``, with the packet that they refer to: ``duplicate_ack #3 of 12``.
 
-    A retransmission that has a nearer name has that alone; what a copy repeats is not its doing. Where the capture has
-    losses of its own, events that may come from them have a question mark, and are not loud.
+    Where the capture has losses of its own, events that may come from them have a question mark, and are not loud.
     """
-    if bits & 1 << Event.CAPTURE_DUPLICATE:
-        bits = 1 << Event.CAPTURE_DUPLICATE
-    if bits & _NEARER:
-        bits &= ~(1 << Event.RETRANSMISSION)
     words = EVENTS if not has_losses else _DOUBTED_EVENTS
-    return [words[event] for event in Event if bits >> event & 1]
+    if not refers_to:
+        return [words[event] for event in kinds_of(bits)]
+    about = dict.fromkeys(_SENT_AGAIN, f"of {refers_to}") | {Event.DUPLICATE_ACK: f"#{repeat} of {refers_to}"}
+    return [words[event]._replace(about=about.get(event, "")) for event in kinds_of(bits)]
 
 
 FLAG_WORDS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
@@ -131,5 +132,5 @@ def troubles_of(endpoints: Rows) -> list[Word]:
 
 
 def marked(word: Word) -> str:
-    """The word with its glyph before it."""
-    return f"{word.glyph} {word.text}" if word.glyph else word.text
+    """The word with its glyph before it, and behind it what it refers to."""
+    return " ".join(filter(None, (word.glyph, word.text, word.about)))

@@ -46,13 +46,16 @@ KNOWS_WINDOW = 16
 @kernel(inline=True)
 def segment_events(
     connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, payload_len: int, ts_ns: int,
-    number: int, unacked: Rows,
+    number: int, unacked: Rows, copied: bool,
 ) -> int:  # fmt: skip
-    """Bits (1 << Event) of segment ``i``, which ``fwd`` sends; what they refer to goes to the labels."""
+    """Bits (1 << Event) of segment ``i``, which ``fwd`` sends; what they refer to goes to the labels.
+
+    A segment that the capture ``copied`` is judged like any other, but no time is measured from it.
+    """
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
     ack = wide(packets.ack[i])
-    events = remarks_on(fwd, packets, i)
+    events = remarks_on(packets, i)
     if flags & SYN:
         events |= base_event(fwd, flags, seq)
     note_base(fwd, rev, flags, seq, ack)
@@ -76,7 +79,7 @@ def segment_events(
         if kind & 1 << Event.RETRANSMISSION:
             labels.refers_to[i] = carrier(unacked, fwd, seq, segment_end)
 
-    if payload_len or flags & (SYN | FIN):
+    if (payload_len or flags & (SYN | FIN)) and not copied:
         # by the IP header's length, for that is what the peer acknowledges
         held_end = seq_add(seq, wide(packets.payload_len[i]) + (1 if flags & (SYN | FIN) else 0))
         hold(unacked, fwd, rev, seq, held_end, number, ts_ns)
@@ -88,7 +91,7 @@ def segment_events(
     if flags & ACK:
         if not flags & SYN and wide(connection["syn_ns"]) and wide(connection["initial_rtt_ns"]) == 0:
             connection["initial_rtt_ns"] = ts_ns - wide(connection["syn_ns"])
-    elif flags & SYN:
+    elif flags & SYN and not copied:
         connection["syn_ns"] = ts_ns
     note_scale(fwd, rev, packets, i)
     return events

@@ -23,9 +23,9 @@ from analyzer.tables import (
     SYN_ACK_SEEN,
     SYN_SEEN,
     U8,
-    U32,
     UNACKED,
     ClosedBy,
+    Count,
     Event,
     Evidence,
     Frames,
@@ -46,6 +46,7 @@ from analyzer.tcp.connections import (
     side_of,
     start_connection,
 )
+from analyzer.tcp.duplicates import COLUMNS, PLACES, fingerprint_of, is_copy, remember, seen_at
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
@@ -83,7 +84,8 @@ class Reconstruction:
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
         self._unacked: Rows = np.zeros(FIRST_UNACKED, UNACKED)
         self._transitions: U8 = transition_table()
-        self._counts: I64 = np.zeros(3, np.int64)
+        self._recent: I64 = np.zeros((PLACES, COLUMNS), np.int64)
+        self._counts: I64 = np.zeros(len(Count), np.int64)
 
     def feed(self, frames: Frames, packets: Packets, servers: Rows = NO_SERVERS) -> Labels:
         """Take one batch and label its packets. ``servers`` (KNOWN_SERVER) tell who is the client where no SYN does."""
@@ -92,10 +94,10 @@ class Reconstruction:
         done = 0
         while True:
             done = run(
-                frames.ts_ns, frames.number, frames.start, frames.origlen, packets, labels, self.connections,
-                self.endpoints, self._slots, self._counts, self._unacked, self._transitions, servers, done,
+                frames, packets, labels, self.connections, self.endpoints, self._slots, self._recent, self._counts,
+                self._unacked, self._transitions, servers, done,
             )  # fmt: skip
-            self.count = int(self._counts[0])
+            self.count = self.counted(Count.CONNECTIONS)
             if done == len(frames.start):
                 return labels
             self._grow()
@@ -103,7 +105,11 @@ class Reconstruction:
     @property
     def started(self) -> int:
         """Connections that there ever were."""
-        return int(self._counts[2])
+        return self.counted(Count.STARTED)
+
+    def counted(self, what: Count) -> int:
+        """What was counted so far, over all connections."""
+        return int(self._counts[what])
 
     def let_go(self, rows: I64) -> None:
         """Forget these connections; the rows of those that stay move."""
@@ -143,28 +149,34 @@ class Reconstruction:
 
 @kernel(inline=True)
 def reconstruct_batch(
-    ts: I64, numbers: I64, starts: I64, origlens: U32, packets: Packets, labels: Labels, connections: Rows,
-    endpoints: Rows, slots: I64, counts: I64, unacked: Rows, transitions: U8, servers: Rows, first: int,
+    frames: Frames, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64, recent: I64,
+    counts: I64, unacked: Rows, transitions: U8, servers: Rows, first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
-    ``counts`` holds the connections in use, the slots in use, and the connections that there ever were.
+    ``recent`` is the table of recent segments (duplicates.py), ``counts`` is by Count.
     """
     for i in range(first, len(packets.status)):
         protocol = wide(packets.protocol[i])
         if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
             continue
-        count = wide(counts[0])
-        if count == len(connections) or 2 * wide(counts[1]) >= len(slots) or is_full(unacked):
+        count = wide(counts[Count.CONNECTIONS])
+        if count == len(connections) or 2 * wide(counts[Count.SLOTS]) >= len(slots) or is_full(unacked):
             return i
-        ts_ns = wide(ts[i])
-        number = wide(numbers[i])
+        ts_ns = wide(frames.ts_ns[i])
+        number = wide(frames.number[i])
         h = hash_of(packets, i)
         slot = find_slot(slots, connections, packets, i, h)
         entry = wide(slots[slot])
         row = (entry & 0xFFFFFFFF) - 1
         side = -1
         reused = False
+        copied = False
+        fingerprint = 0
+        place = 0
+        if protocol == Protocol.TCP:
+            fingerprint = fingerprint_of(packets, i, h)
+            place = seen_at(frames, packets, i)
         if entry:
             side = side_of(connections[row], packets, i)
             if protocol == Protocol.TCP:
@@ -173,32 +185,50 @@ def reconstruct_batch(
                 if former >= 0 and is_of_former(endpoints[row, side], endpoints[row, 1 - side], packets, i):
                     row = former
                     side = side_of(connections[row], packets, i)
-        if entry == 0 or reused:
+                fwd, rev = endpoints[row, side], endpoints[row, 1 - side]
+                copied = is_copy(recent, fingerprint, place, fwd, rev, packets, i, ts_ns)
+        if entry == 0 or (reused and not copied):
             if entry == 0:
-                counts[1] = wide(counts[1]) + 1
+                counts[Count.SLOTS] = wide(counts[Count.SLOTS]) + 1
             former = row
             row = count
-            counts[0] = count + 1
+            counts[Count.CONNECTIONS] = count + 1
             slots[slot] = (h >> 1) << 32 | (row + 1)
             side = start_connection(connections[row], packets, i, h, ts_ns, number, servers)
             connections[row]["former"] = former + 1
-            counts[2] = wide(counts[2]) + 1
-            connections[row]["number"] = counts[2]
+            counts[Count.STARTED] = wide(counts[Count.STARTED]) + 1
+            connections[row]["number"] = counts[Count.STARTED]
             if protocol == Protocol.TCP:
                 first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
         labels.connection[i] = connections[row]["number"]
         labels.side[i] = side
         connections[row]["last_ns"] = ts_ns
         connections[row]["last_packet"] = number
+        sender, receiver = endpoints[row, side], endpoints[row, 1 - side]
         if protocol == Protocol.TCP:
-            segment(
-                connections[row], endpoints[row, side], endpoints[row, 1 - side], packets, labels, i,
-                payload_on_wire(starts, origlens, packets, i), ts_ns, number, unacked, transitions,
-            )  # fmt: skip
+            if not copied:
+                note_silence(sender, ts_ns)
+            on_wire = payload_on_wire(frames.start, frames.origlen, packets, i)
+            events = segment_events(
+                connections[row], sender, receiver, packets, labels, i, on_wire, ts_ns, number, unacked, copied
+            )
+            if copied:
+                labels.events[i] = events | 1 << Event.CAPTURE_DUPLICATE
+                copy(connections[row], sender, receiver, packets, labels, i, ts_ns)
+                if wide(counts[Count.CAPTURE_DUPLICATES]) == 0:
+                    counts[Count.FIRST_CAPTURE_DUPLICATE] = number
+                counts[Count.CAPTURE_DUPLICATES] = wide(counts[Count.CAPTURE_DUPLICATES]) + 1
+                continue
+            remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
+            labels.events[i] = events
+            segment(connections[row], sender, receiver, packets, labels, i, ts_ns, number, transitions)
+            payload_len = wide(packets.payload_len[i])
+            if payload_len > wide(receiver["mss"]) > 0:
+                counts[Count.BEYOND_MSS] = wide(counts[Count.BEYOND_MSS]) + 1
+                counts[Count.LONGEST_BEYOND_MSS] = max(wide(counts[Count.LONGEST_BEYOND_MSS]), payload_len)
             if reused:
                 labels.events[i] = wide(labels.events[i]) | 1 << Event.REUSED_PORTS
         else:
-            sender = endpoints[row, side]
             sender["packets"] = wide(sender["packets"]) + 1
             payload_len = wide(packets.payload_len[i])
             sender["payload_bytes"] = wide(sender["payload_bytes"]) + payload_len
@@ -229,8 +259,8 @@ def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pa
 
 @kernel(inline=True)
 def segment(
-    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, on_wire: int, ts_ns: int,
-    number: int, unacked: Rows, transitions: U8,
+    connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int, number: int,
+    transitions: U8,
 ) -> None:  # fmt: skip
     """Segment ``i`` goes from ``fwd`` to ``rev``: everything that it says, in the order in which it is judged."""
     flags = wide(packets.flags[i])
@@ -238,9 +268,6 @@ def segment(
     expire(fwd, transitions, ts_ns)
     expire(rev, transitions, ts_ns)
 
-    note_silence(fwd, ts_ns)
-    events = segment_events(connection, fwd, rev, packets, labels, i, on_wire, ts_ns, number, unacked)
-    labels.events[i] = events
     phase = phase_of(connection, side, fwd, rev, packets, i)
     labels.phase[i] = phase
     connection["phase"] = phase
@@ -249,7 +276,7 @@ def segment(
     note_state(side, fwd, rev, packets, i)
     note_gap(connection, side, fwd, rev, packets, i)
     note_completeness(connection, flags, wide(packets.payload_len[i]))
-    count_segment(fwd, rev, packets, labels, i, events)
+    count_segment(fwd, rev, packets, labels, i, wide(labels.events[i]))
     note_window(fwd, rev, packets, i)
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
     if flags & FIN and wide(fwd["fin_packet"]) == 0:
@@ -267,7 +294,24 @@ def segment(
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:
             rev["fin_acked_packet"] = number
+    label(side, fwd, rev, packets, labels, i)
 
+
+@kernel(inline=True)
+def copy(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int) -> None:
+    """Segment ``i`` is the capture's copy of one that ``fwd`` sent: a packet more, and nothing else."""
+    fwd["packets"] = wide(fwd["packets"]) + 1
+    fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
+    phase = wide(connection["phase"])
+    note_phase(connection, phase, ts_ns)
+    labels.phase[i] = phase
+    label(wide(labels.side[i]), fwd, rev, packets, labels, i)
+
+
+@kernel(inline=True)
+def label(side: int, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int) -> None:
+    """Write the states, and the sequence numbers relative to what is known of both ends."""
+    flags = wide(packets.flags[i])
     client, server = fwd, rev
     if side == Side.SERVER:
         client, server = rev, fwd

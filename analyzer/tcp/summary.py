@@ -77,8 +77,6 @@ def count_segment(fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int
         fwd["duplicate_acks"] = wide(fwd["duplicate_acks"]) + 1
         if wide(labels.repeat[i]) == 3:
             fwd["triple_duplicate_acks"] = wide(fwd["triple_duplicate_acks"]) + 1
-    if events & 1 << Event.CAPTURE_DUPLICATE:
-        fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
     seq = wide(packets.seq[i])
     again = 0
     if flags & (SYN | FIN):

@@ -146,6 +146,42 @@ def test_other_blocks_are_skipped(kind: int) -> None:
     assert damage is None
 
 
+STATISTICS, IFDROP, OSDROP, USRDELIV = 5, 5, 7, 8
+
+
+def statistics(order: str, number: int, **options: int) -> bytes:
+    body = struct.pack(order + "III", number, 0, 0)
+    for name, value in options.items():
+        body += option(order, globals()[name], struct.pack(order + "Q", value))
+    return block(order, STATISTICS, body)
+
+
+def dropped(*blocks: bytes) -> int:
+    with open_capture(io.BytesIO(b"".join(blocks))) as capture:
+        got = list(rows(capture))
+        assert (len(got), capture.damage) == (1, None)
+        return capture.dropped
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_statistics_tell_how_many_packets_were_missed(order: str) -> None:
+    packet = enhanced(b"packet", 0, order=order)
+    begin = section(order) + interface(order) + interface(order)
+    early, late = statistics(order, 0, IFDROP=3), statistics(order, 0, IFDROP=4, OSDROP=10, USRDELIV=7)
+    assert dropped(begin, packet) == 0
+    assert dropped(begin, early, packet, late) == 14
+    assert dropped(begin, packet, late, statistics(order, 1, OSDROP=2**40)) == 14 + 2**40
+    assert dropped(begin, late, packet, section(order), interface(order), statistics(order, 0, IFDROP=1)) == 15
+
+
+@pytest.mark.parametrize(
+    "body", [b"", struct.pack("<III", 0, 0, 0), struct.pack("<IIIHH", 0, 0, 0, IFDROP, 8),
+             struct.pack("<III", 0, 0, 0) + option("<", IFDROP, b"1234")]
+)  # fmt: skip
+def test_statistics_that_cannot_be_read_do_no_harm(body: bytes) -> None:
+    assert dropped(section(), interface(), block("<", STATISTICS, body), enhanced(b"packet", 0)) == 0
+
+
 def test_options_of_packets_and_sections_are_skipped() -> None:
     comment = option("<", 1, b"seen at noon") + option("<", 0, b"")
     got, damage = read(section(options=comment) + interface() + enhanced(b"abc", 1, options=comment))
@@ -177,6 +213,7 @@ WHOLE = section() + interface() + enhanced(b"good", 1)
         (struct.pack("<II", 5, 1 << 31) + bytes(40), "a block with an impossible length (2,147,483,648 octets)"),
         (struct.pack("<II", 1, 16) + bytes(40), "a block with an impossible length (16 octets)"),
         (struct.pack("<II", 5, 16) + bytes(4) + struct.pack("<I", 20), "a block whose two lengths differ"),
+        (struct.pack("<II", 4, 16) + bytes(4) + struct.pack("<I", 20), "a block whose two lengths differ"),
         (interface()[:-4] + bytes(4), "a block whose two lengths differ"),
         (block("<", 6, bytes(16)), "a block too short for what it says it holds"),
         (block("<", 2, bytes(12)), "a block too short for what it says it holds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,6 +97,27 @@ def test_filter_words() -> None:
         0,
         "loopback-echo-1235.pcap · 0 of 10 packets · 0 TCP connections · complete\n",
     )
+
+
+def test_a_filter_that_splits_connections_is_doubted() -> None:
+    split = " ".join(read(ECHO, "dst port 1235").stdout.split())
+    assert "this filter can split connections" in split
+    assert "What seems to be missing here may have been left out by the filter." in split
+    assert "filter" not in read(ECHO, "port 1235").stdout
+
+
+def test_more_of_the_capture_s_quality_on_request() -> None:
+    assert "10 of 10 TCP checksums unfinished" in read(ECHO, "--all").stdout
+    assert "checksum" not in read(ECHO).stdout
+
+
+def test_losses_that_the_capture_tells_of(tmp_path: Path) -> None:
+    capture = tmp_path / "lossy.pcapng"
+    statistics = struct.pack("<5I2HQI", 5, 36, 0, 0, 0, 5, 8, 1_204, 36)
+    capture.write_bytes(Path(THREE).read_bytes() + statistics)
+    result = read(str(capture))
+    assert result.exit_code == 0
+    assert "✗ 1,204 lost: some of what looks lost" in result.stdout
 
 
 def test_standard_input_is_read_twice() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.decode import fragments
-from analyzer.decode.fragments import Reassembly
+from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.pipeline import Run, lives
 from analyzer.tables import Frames, Packets, Protocol, Status, Tunnel
@@ -50,12 +50,12 @@ def pieces(version: int = 4, number: int = 5, size: int = 48, payload: bytes = P
 
 
 def join(
-    octets: Sequence[bytes], ts_ns: Sequence[int] | None = None, reassembly: Reassembly | None = None,
+    octets: Sequence[bytes], ts_ns: Sequence[int] | None = None, fragments: Fragments | None = None,
     linktype: int = 101,
 ) -> tuple[Packets, Frames]:  # fmt: skip
     frames = batch(octets, ts_ns, linktype)
     packets = decode(frames)
-    return packets, (reassembly or Reassembly()).join(frames, packets)
+    return packets, (fragments or Fragments()).join(frames, packets)
 
 
 def statuses(packets: Packets) -> list[str]:
@@ -80,18 +80,18 @@ def assert_whole(packets: Packets, frames: Frames, i: int, version: int, octets:
 def test_any_order(version: int, order: tuple[int, ...]) -> None:
     made = pieces(version)
     assert len(made) == 3
-    reassembly = Reassembly()
-    packets, frames = join([made[k] for k in order], reassembly=reassembly)
+    fragments = Fragments()
+    packets, frames = join([made[k] for k in order], fragments=fragments)
     assert statuses(packets) == ["FRAGMENT", "FRAGMENT", "WHOLE"]
     assert_whole(packets, frames, 2, version)
     assert packets.fragments.tolist() == [0, 0, 3]
     assert packets.src_port.tolist() == [0, 0, 40000]
-    assert (reassembly.datagrams, reassembly.given_up, reassembly.overlaps, reassembly.held) == (1, 0, 0, 0)
+    assert (fragments.datagrams, fragments.given_up, fragments.overlaps, fragments.held) == (1, 0, 0, 0)
 
 
 def test_a_batch_without_fragments_is_left_alone() -> None:
     frames = batch([bytes(ether() / datagram())])
-    assert Reassembly().join(frames, decode(frames)) is frames
+    assert Fragments().join(frames, decode(frames)) is frames
 
 
 def test_frames_keep_their_octets() -> None:
@@ -100,7 +100,7 @@ def test_frames_keep_their_octets() -> None:
     before = batch([b"\0" * 50, *made], linktype=101)
     before = before._replace(**{name: getattr(before, name)[1:] for name in Frames._fields if name != "data"})
     packets = decode(before)
-    frames = Reassembly().join(before, packets)
+    frames = Fragments().join(before, packets)
     for i, octets in enumerate(made):
         start = int(frames.start[i])
         assert frames.data[start : start + int(frames.caplen[i])].tobytes() == octets
@@ -110,11 +110,11 @@ def test_frames_keep_their_octets() -> None:
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_over_batches(version: int) -> None:
-    reassembly = Reassembly()
+    fragments = Fragments()
     for one in pieces(version)[:2]:
-        assert statuses(join([one], reassembly=reassembly)[0]) == ["FRAGMENT"]
-        assert reassembly.held > 0
-    packets, frames = join(pieces(version)[2:], reassembly=reassembly)
+        assert statuses(join([one], fragments=fragments)[0]) == ["FRAGMENT"]
+        assert fragments.held > 0
+    packets, frames = join(pieces(version)[2:], fragments=fragments)
     assert_whole(packets, frames, 0, version)
 
 
@@ -146,18 +146,18 @@ def test_ipv6_headers_before_and_behind_the_fragments() -> None:
 
 def test_copies_do_not_count() -> None:
     a, b, c = pieces()
-    reassembly = Reassembly()
-    packets, frames = join([a, a, b, a, b, c], reassembly=reassembly)
+    fragments = Fragments()
+    packets, frames = join([a, a, b, a, b, c], fragments=fragments)
     assert statuses(packets) == ["FRAGMENT"] * 5 + ["WHOLE"]
     assert_whole(packets, frames, 5, 4)
-    assert (packets.fragments[5], reassembly.overlaps) == (3, 0)
+    assert (packets.fragments[5], fragments.overlaps) == (3, 0)
 
 
 def test_a_copy_after_the_end_starts_anew() -> None:
-    reassembly = Reassembly()
-    packets, _ = join([*pieces(), *pieces()], reassembly=reassembly)
+    fragments = Fragments()
+    packets, _ = join([*pieces(), *pieces()], fragments=fragments)
     assert statuses(packets) == ["FRAGMENT", "FRAGMENT", "WHOLE"] * 2
-    assert reassembly.datagrams == 2
+    assert fragments.datagrams == 2
 
 
 def piece(start: int, octets: bytes, more: bool = True, number: int = 5) -> bytes:
@@ -192,23 +192,23 @@ def test_what_came_first_stays(name: str) -> None:
         made.append(piece(start, octets, more))
         copied.append(piece(start, WHOLE[start:end], more))
     for sent in (made, copied):
-        reassembly = Reassembly()
-        packets, frames = join(sent, reassembly=reassembly)
+        fragments = Fragments()
+        packets, frames = join(sent, fragments=fragments)
         assert statuses(packets) == ["FRAGMENT"] * (len(made) - 1) + ["WHOLE"]
         assert (packets.src_port[-1], packets.dst_port[-1]) == (1, 2)
         assert payload(packets, frames, -1) == WHOLE[8:]
-        assert reassembly.overlaps == (0 if sent is copied and name.startswith("the same place") else 1)
+        assert fragments.overlaps == (0 if sent is copied and name.startswith("the same place") else 1)
 
 
 def test_lengths_that_contradict_each_other() -> None:
-    reassembly = Reassembly()
+    fragments = Fragments()
     longer, shorter = piece(40, EVIL[:16], False), piece(8, EVIL[:16], False)
     packets, frames = join(
-        [piece(24, WHOLE[24:], False), longer, shorter, piece(48, EVIL), piece(0, WHOLE[:24])], reassembly=reassembly
+        [piece(24, WHOLE[24:], False), longer, shorter, piece(48, EVIL), piece(0, WHOLE[:24])], fragments=fragments
     )
     assert statuses(packets) == ["FRAGMENT"] * 4 + ["WHOLE"]
     assert payload(packets, frames, 4) == WHOLE[8:]
-    assert reassembly.overlaps == 3
+    assert fragments.overlaps == 3
 
 
 @given(st.data())
@@ -224,12 +224,12 @@ def test_any_cover_of_a_datagram(data: st.DataObject) -> None:
         expected.append("FRAGMENT" if missing else "WHOLE")
         if not missing:
             break
-    reassembly = Reassembly()
+    fragments = Fragments()
     sent = order[: len(expected)]
-    packets, frames = join([piece(a, WHOLE[a:b], more) for a, b, more in sent], reassembly=reassembly)
+    packets, frames = join([piece(a, WHOLE[a:b], more) for a, b, more in sent], fragments=fragments)
     assert statuses(packets) == expected
     assert payload(packets, frames, -1) == WHOLE[8:]
-    assert reassembly.held == 0
+    assert fragments.held == 0
 
 
 # ---------------------------------------------------------------- lost, late, too many, too long
@@ -238,9 +238,9 @@ def test_any_cover_of_a_datagram(data: st.DataObject) -> None:
 @pytest.mark.parametrize(("version", "kept_s"), [(4, 30), (6, 60)])
 def test_what_waits_too_long(version: int, kept_s: int) -> None:
     a, b, c = pieces(version)
-    in_time = Reassembly()
+    in_time = Fragments()
     assert statuses(join([a, b, c], [0, S, kept_s * S], in_time)[0])[2] == "WHOLE"
-    late = Reassembly()
+    late = Fragments()
     packets, _ = join([a, b, c], [0, S, kept_s * S + 1], late)
     assert statuses(packets) == ["FRAGMENT"] * 3
     assert (late.datagrams, late.given_up) == (0, 1)
@@ -250,28 +250,28 @@ def test_what_waits_too_long(version: int, kept_s: int) -> None:
 
 
 def test_what_waits_is_given_up_when_others_come() -> None:
-    reassembly = Reassembly()
-    join([pieces(number=1)[0], pieces(number=2)[0]], [0, 31 * S], reassembly)
-    assert reassembly.given_up == 1
+    fragments = Fragments()
+    join([pieces(number=1)[0], pieces(number=2)[0]], [0, 31 * S], fragments)
+    assert fragments.given_up == 1
 
 
 def test_the_pool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fragments, "MOST_OCTETS", 10_000)
-    reassembly = Reassembly()
+    held = Fragments()
     firsts = [pieces(number=number)[0] for number in range(100)]
-    join(firsts, reassembly=reassembly)
-    assert 5_000 < reassembly.held <= 10_000
-    assert 70 < reassembly.given_up < 100
-    latest = statuses(join([pieces(number=99)[k] for k in (1, 2)], reassembly=reassembly)[0])
-    oldest = statuses(join([pieces(number=0)[k] for k in (1, 2)], reassembly=reassembly)[0])
+    join(firsts, fragments=held)
+    assert 5_000 < held.held <= 10_000
+    assert 70 < held.given_up < 100 == held.incomplete
+    latest = statuses(join([pieces(number=99)[k] for k in (1, 2)], fragments=held)[0])
+    oldest = statuses(join([pieces(number=0)[k] for k in (1, 2)], fragments=held)[0])
     assert (latest, oldest) == (["FRAGMENT", "WHOLE"], ["FRAGMENT", "FRAGMENT"])
 
 
 def test_no_datagram_is_longer_than_its_length_can_say() -> None:
-    reassembly = Reassembly()
+    fragments = Fragments()
     sent = [piece(start, bytes(8192)) for start in range(0, 57344, 8192)] + [piece(57344, bytes(8190), False)]
-    assert set(statuses(join(sent, reassembly=reassembly)[0])) == {"FRAGMENT"}
-    assert (reassembly.datagrams, reassembly.held) == (0, 0)
+    assert set(statuses(join(sent, fragments=fragments)[0])) == {"FRAGMENT"}
+    assert (fragments.datagrams, fragments.held) == (0, 0)
     sent[-1] = piece(57344, bytes(8171), False)
     assert statuses(join(sent)[0])[-1] == "WHOLE"
 
@@ -326,15 +326,15 @@ def both_fragmented() -> list[bytes]:
 @pytest.mark.parametrize("at_a_time", [1, 2, 3, 100])
 def test_fragments_in_fragments(at_a_time: int) -> None:
     made = both_fragmented()
-    reassembly = Reassembly()
+    fragments = Fragments()
     said_of = []
     for k in range(0, len(made), at_a_time):
-        packets, frames = join(made[k : k + at_a_time], reassembly=reassembly)
+        packets, frames = join(made[k : k + at_a_time], fragments=fragments)
         said_of += list(zip(statuses(packets), packets.depth.tolist(), packets.fragments.tolist(), strict=True))
     inner, outer = ("FRAGMENT", 1, 2), ("FRAGMENT", 0, 0)
     assert said_of == [outer, outer, inner, outer, inner, ("WHOLE", 1, 3)]
     assert_whole(packets, frames, len(packets.status) - 1, 4)
-    assert reassembly.datagrams == 3
+    assert fragments.datagrams == 3
 
 
 def test_the_last_octets_of_a_tunnel_in_fragments_complete_what_is_inside() -> None:
@@ -407,7 +407,7 @@ def test_lives_show_the_payload_of_what_was_reassembled(tmp_path: Path) -> None:
     file = capture_of([bytes(datagram(payload=b"one")), *pieces()], tmp_path / "fragments.pcap")
     with Run(file) as run:
         run.exhaust()
-    assert (run.count, run.strays[Protocol.TCP], run.reassembly.datagrams) == (1, 2, 1)
+    assert (run.count, run.strays[Protocol.TCP], run.fragments.datagrams) == (1, 2, 1)
     life = lives(file, "", [1])[1]
     assert life.number.tolist() == [1, 4]
     assert life.payload_len.tolist() == [3, 100]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzer.decode.layers import Layer, layers
+from analyzer.decode.layers import TUNNEL_NAMES, Layer, layers, tunnels_of
 from analyzer.decode.packets import MOST_TUNNELS, decode
 from analyzer.tables import Tunnel
 from tests.decode.encapsulated import (
@@ -129,3 +129,33 @@ def test_cut_anywhere_as_decoding_finds_it(n: int) -> None:
         row = decode(batch([octets[:n]]))
         ip_headers = sum(name in ("IPv4", "IPv6") for name in found)
         assert ip_headers == (int(row.depth[0]) + 1 if row.ip_version[0] else 0)
+
+
+# ---------------------------------------------------------------- the tunnels alone
+
+
+def ways(octets: bytes, linktype: int = 1, *, is_reply: bool = False) -> list[str]:
+    return tunnels_of(np.frombuffer(octets, np.uint8), linktype, len(octets), is_reply=is_reply)
+
+
+def test_no_tunnel() -> None:
+    assert ways(bytes(ether() / segment())) == []
+    assert ways(bytes(ether() / segment())[:20]) == []
+
+
+@pytest.mark.parametrize(("way", "version", "outer"), SINGLE)
+def test_the_tunnel_in_words(way: str, version: int, outer: int) -> None:
+    tunnel = WAYS[way].tunnel
+    name = f"IPv{outer}" if tunnel == Tunnel.IP else f"{TUNNEL_NAMES[tunnel]} {WAYS[way].about}".rstrip()
+    ports = {
+        Tunnel.VXLAN: 4789, Tunnel.GENEVE: 6081, Tunnel.GTP: 2152, Tunnel.L2TP: 1701, Tunnel.TEREDO: 3544,
+    }  # fmt: skip
+    port = f" (UDP {ports[tunnel]})" if tunnel in ports else ""
+    ends = OUTER4 if outer == 4 else OUTER6
+    assert ways(single(way, version, outer)) == [f"{name}, {' → '.join(ends)}{port}"]
+    assert ways(single(way, version, outer), is_reply=True) == [f"{name}, {' → '.join(reversed(ends))}{port}"]
+
+
+def test_the_innermost_comes_first() -> None:
+    nested = bytes(ether() / ip(4, False) / WAYS["GRE"].head / ip(6, False) / WAYS["VXLAN"].head / segment())
+    assert [way.split(",")[0] for way in ways(nested)] == ["VXLAN VNI 42", "GRE"]

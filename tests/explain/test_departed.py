@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analyzer.explain.departed import Departed
+from analyzer.explain.quality import Coverage, coverage_of
 from analyzer.explain.why import Cause, cause_of
 from analyzer.pipeline import survey
 from analyzer.tables import Protocol
@@ -16,12 +17,14 @@ MADE = Path(__file__).parents[2] / "captures" / "made"
 
 def test_all_of_them_together() -> None:
     departed = Departed()
+    coverage = Coverage()
     packets = payload_bytes = udp = 0
     causes = np.zeros(len(Cause), np.int64)
     for path in sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng")):
         run = survey(path)
         connections, endpoints = run.connections[: run.count], run.endpoints[: run.count]
         departed.add(connections, endpoints)
+        coverage = coverage.plus(coverage_of(connections, endpoints))
         packets += run.packets - int(run.strays.sum())
         payload_bytes += int(endpoints["payload_bytes"].sum())
         udp += int((connections["protocol"] == Protocol.UDP).sum())
@@ -29,6 +32,7 @@ def test_all_of_them_together() -> None:
             causes[cause_of(connection, *ends)] += connection["protocol"] == Protocol.TCP
     assert (departed.packets, departed.payload_bytes, departed.udp) == (packets, payload_bytes, udp)
     assert departed.by_cause.tolist() == causes.tolist()
+    assert departed.coverage == coverage
     assert departed.tcp == causes.sum() == departed.count - udp
     assert udp
     assert (causes > 0).sum() > 5

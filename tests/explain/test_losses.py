@@ -41,5 +41,11 @@ def test_what_may_only_be_missing_here(client: dict[str, Any], server: dict[str,
     assert doubt(*rows(client, server, Protocol.UDP), 1_204) == ""
 
 
+def test_a_filter_may_have_left_it_out() -> None:
+    unanswered = rows({"state": State.SYN_SENT, "packets": 1}, {"syns": 0, "packets": 0})
+    assert "left out by the filter" in doubt(*unanswered, 0, filter_cuts=True)
+    assert "lost 3 packets: " in doubt(*unanswered, 3, filter_cuts=True)
+
+
 def test_what_was_seen_is_not_doubted() -> None:
-    assert doubt(*rows(*CLOSED), 1_204) == ""
+    assert doubt(*rows(*CLOSED), 1_204) == doubt(*rows(*CLOSED), 0, filter_cuts=True) == ""

@@ -134,8 +134,8 @@ ONE_SIDE_ONLY = (
     ),
     Cause.HALF_CLOSED,
     "Only the client was seen to close (FIN in packet 7); no FIN of the server came before the capture ended (last "
-    "packet 10). No SYN was captured: the capture begins in the middle of the connection. No packet of the server was "
-    "captured, so what it did is not known.",
+    "packet 10). No SYN was captured: the connection began before the capture did, or a filter left the SYN out. No "
+    "packet of the server was captured, so what it did is not known.",
 )
 OPEN = (
     rows({"state": State.ESTABLISHED}, {"state": State.ESTABLISHED}),

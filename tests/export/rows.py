@@ -28,6 +28,7 @@ from analyzer.tables import (
     Rows,
     Side,
     Status,
+    Tunnel,
     empty_labels,
     empty_packets,
 )
@@ -43,6 +44,7 @@ SMALL_CODES = {
     "connection": (0, 2**62 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
     "packets": (0, 2**62 - 1), "unique_bytes": (0, 2**62), "rtt_squares": (0, MOST_SQUARES),
     "rtt_sum_ns": (0, 2**62), "in_flight_sum": (0, 2**62), "window_sum": (0, 2**62),
+    "refers_to": (0, 2**62 - 1), "tunnel": (0, len(Tunnel) - 1),
 }  # fmt: skip
 """Columns that hold no other values than from the first to the second."""
 
@@ -87,6 +89,7 @@ def connection_rows(seed: int, n: int) -> tuple[Rows, Rows]:
     for name in ("syn_packet", "fin_packet", "rst_packet"):
         endpoints[name] *= random.random((n, 2)) < 0.3
         np.abs(endpoints[name], out=endpoints[name])
+    endpoints["capture_duplicates"] *= random.random((n, 1)) < 0.2
     for name in ("syns", "resets", "packets"):
         few = random.random((n, 2)) < 0.5
         endpoints[name] = np.where(few, random.integers(0, 3, (n, 2)), endpoints[name])
@@ -245,6 +248,10 @@ def packet_record(frames: Frames, packets: Packets, labels: Labels, i: int) -> d
         "window": known(packets.window[i], tcp),
         "payload_len": known(packets.payload_len[i], tcp or udp),
         "events": [event.name.lower() for event in Event if int(labels.events[i]) >> event & 1],
+        "refers_to": known(labels.refers_to[i], labels.refers_to[i] > 0),
+        "repeat": known(labels.repeat[i], tcp and followed),
+        "tunnel": Tunnel(packets.tunnel[i]).name.lower() if packets.tunnel[i] else None,
+        "depth": int(packets.depth[i]),
     }
 
 

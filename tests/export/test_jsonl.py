@@ -92,7 +92,7 @@ CONNECTION_KEYS = (
 )
 PACKET_KEYS = (
     "schema record packet ts_ns caplen origlen protocol connection sender phase client_state server_state flags seq "
-    "ack raw_seq raw_ack window payload_len events"
+    "ack raw_seq raw_ack window payload_len events refers_to repeat tunnel depth"
 )
 
 

@@ -31,11 +31,11 @@ def life(some: list[Segment], omitted: int = 0) -> Life:
     """The segments as columns."""
     packets, labels = empty_packets(0), empty_labels(0)
     columns = {}
-    for name in Life._fields[:16]:
+    for name in Life._fields[:18]:
         source = labels if hasattr(labels, name) else packets
         dtype = getattr(source, name).dtype if hasattr(source, name) else np.dtype(np.int64)
         columns[name] = np.array([getattr(one, name) for one in some], dtype)
-    return Life(**columns, payload=[one.payload for one in some], omitted=omitted)
+    return Life(**columns, payload=[one.payload for one in some], tunnels=[""] * len(some), omitted=omitted)
 
 
 def connection(**given: Any) -> Rows:

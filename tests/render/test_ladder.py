@@ -117,6 +117,30 @@ def test_an_event_stands_beside_its_packet() -> None:
     assert any(line.endswith("✗ zero_window ✗ window_full") for line in wide)
 
 
+def test_what_an_event_refers_to() -> None:
+    some = [segment(number=9, seq=10**6, payload=b"x" * 60, events=1 << Event.RETRANSMISSION, refers_to=7)]
+    assert any("✗ retransmission of 7 " in line for line in lines_of(some))
+    assert any(line.endswith("✗ retransmission of 7") for line in lines_of(some, Screen(140)))
+    narrow = [line for line in lines_of(some, Screen(65)) if "├" in line or "┊" in line]
+    assert any("✗ retransmission" in line for line in narrow)
+    assert not any("✗ retransmission of" in line for line in narrow if "├" in line)
+
+
+def test_what_is_remarkable_stands_below() -> None:
+    lines = lines_of([segment(events=1 << Event.URGENT)], why="why")
+    assert lines[-5:] == [" Remarkable", "  1 urgent  1  its urgent pointer is in use", "", " why", ""]
+
+
+def test_datagrams_have_no_remarks() -> None:
+    assert "Remarkable" not in "".join(lines_of([segment(events=1 << Event.URGENT)], protocol=Protocol.UDP))
+
+
+def test_tunnels_stand_below_the_heading() -> None:
+    told = story([segment()])
+    told = told._replace(life=told.life._replace(tunnels=["GRE, 192.0.2.1 → 192.0.2.2"]))
+    assert list(ladder(told, PLAIN))[2:4] == [" in GRE, 192.0.2.1 → 192.0.2.2", ""]
+
+
 def test_udp_has_no_states_and_no_phases() -> None:
     text = "\n".join(lines_of([segment(payload=b"hello", phase=Phase.NONE)], protocol=Protocol.UDP))
     assert " datagrams  1 packet" in text

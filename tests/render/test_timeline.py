@@ -126,6 +126,15 @@ def test_what_a_capture_with_losses_cannot_tell() -> None:
     assert " lost_segment? ✗ zero_window " in shown.render(batch)
 
 
+def test_what_events_refer_to() -> None:
+    lines = timeline(MADE / "fast-retransmission.pcapng", PIPE).splitlines()
+    assert " ✗ duplicate_ack #3 of 14 " in lines[16]
+    assert " ✗ fast_retransmission of 6 " in lines[17]
+    narrow = timeline(MADE / "fast-retransmission.pcapng", Screen(80, terminal=True)).splitlines()
+    assert " ✗ duplicate_ack " in narrow[17]
+    assert "#" not in narrow[17]
+
+
 def test_who_was_introduced_too_long_ago_is_introduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline_module, "_MOST_INTRODUCED", 1)
     shown = Timeline(Screen(80, terminal=True), TcpdumpPrinter(TcpdumpOptions(numeric=1)))

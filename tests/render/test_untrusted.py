@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.render.screen import cells
-from analyzer.render.untrusted import excerpt, visible
+from analyzer.render.untrusted import excerpt, legible, visible
 
 
 def is_harmless(text: str) -> bool:
@@ -35,6 +35,11 @@ def test_visible(text: str, shown: str) -> None:
 @given(st.text(st.characters()))
 def test_visible_lets_nothing_pass(text: str) -> None:
     assert is_harmless(visible(text))
+
+
+@given(st.text(st.characters() | st.sampled_from("\n\r\t")))
+def test_legible_text_has_the_same_lines(text: str) -> None:
+    assert legible(text) == "\n".join(map(visible, text.split("\n")))
 
 
 @pytest.mark.parametrize(

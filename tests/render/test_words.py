@@ -7,7 +7,18 @@ import pytest
 from analyzer.explain.why import Cause
 from analyzer.render import words
 from analyzer.render.screen import Screen
-from analyzer.render.words import EVENTS, LOUD, PHASES, PROTOCOLS, SIDES, STATES, events_of, flag_words, troubles_of
+from analyzer.render.words import (
+    EVENTS,
+    LOUD,
+    PHASES,
+    PROTOCOLS,
+    SIDES,
+    STATES,
+    events_of,
+    flag_words,
+    marked,
+    troubles_of,
+)
 from analyzer.tables import ACK, FIN, PSH, RST, SYN, Event, Phase, Protocol, Side
 from analyzer.tcp.states import State
 from tests.render.made import endpoints
@@ -42,6 +53,21 @@ def test_events() -> None:
     bits = 1 << Event.RETRANSMISSION | 1 << Event.ZERO_WINDOW
     assert [word.text for word in events_of(bits)] == ["retransmission", "zero_window"]
     assert events_of(0) == []
+
+
+@pytest.mark.parametrize(
+    ("bits", "text"),
+    [
+        (1 << Event.DUPLICATE_ACK, "✗ duplicate_ack #3 of 12"),
+        (1 << Event.RETRANSMISSION, "✗ retransmission of 12"),
+        (1 << Event.RETRANSMISSION | 1 << Event.FAST_RETRANSMISSION, "✗ fast_retransmission of 12"),
+        (1 << Event.RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION, "✗ spurious_retransmission of 12"),
+        (1 << Event.ZERO_WINDOW, "✗ zero_window"),
+        (1 << Event.CAPTURE_DUPLICATE | 1 << Event.DUPLICATE_ACK, "capture_duplicate"),
+    ],
+)
+def test_what_events_refer_to(bits: int, text: str) -> None:
+    assert [marked(word) for word in events_of(bits, refers_to=12, repeat=3)] == [text]
 
 
 def test_a_copy_repeats_nothing() -> None:

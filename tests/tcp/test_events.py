@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from analyzer.decode.packets import decode
 from analyzer.tables import ACK, Event
 from analyzer.tcp.reconstruct import Reconstruction
-from tests.script import HOSTS, Segment, frame, frames, packet_lines, packets, parse, play
+from tests.script import HOSTS, Segment, frame, frames, packet_lines, parse, play
 from tests.tcp.conversations import conversations
 
 OPEN = """
@@ -326,26 +325,6 @@ def test_a_frame_that_had_no_room_for_its_payload() -> None:
         claimed = captured._replace(origlen=lengths)
         labels = Reconstruction().feed(claimed, decode(captured))
         assert labels.events.tolist() == [0, 0, 0, event]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "copies"),
-    [
-        ((1, 2, 3, 4, 4, 5, 5, 6, 7, 8), [4, 6]),
-        ((1, 1, 1, 1, 1, 1, 1, 1, 1, 1), []),  # all the same: they are no numbers
-        ((9, 1, 0, 0, 0, 0, 0, 0, 0, 0), []),
-        ((1, 2, 3, 4, 5, 4, 5, 6, 5, 6), []),
-        ((1, 2, 3, 4, 5, 6, 7, 8, 8, 8), []),  # other segments
-    ],
-)
-def test_packets_that_were_captured_twice(numbers: tuple[int, ...], copies: list[int]) -> None:
-    data, ack = "C > S PA 101:106 ack 301\n", "C > S A 106 ack 301\n"
-    segments = parse("C > S S 100\nS > C SA 300 ack 101\nC > S A 101 ack 301\n" + 2 * data + 2 * ack + data + ack)
-    segments = [*segments, segments[-1]._replace(ack=303)]
-    decoded = packets(segments)
-    decoded.ip_id[:] = numbers
-    events = Reconstruction().feed(frames(segments), decoded).events
-    assert np.flatnonzero(events & 1 << Event.CAPTURE_DUPLICATE).tolist() == copies
 
 
 def test_every_event_has_its_case() -> None:

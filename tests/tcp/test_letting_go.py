@@ -172,3 +172,16 @@ def test_those_that_ended_go_first_and_then_the_silent() -> None:
     assert orders == [[], [0], [0, 2], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
     connections["last_ns"][[0, 1, 2, 3]] += 2 * SILENCE_NS
     assert first_to_go(connections, endpoints, 1).tolist() == [4]
+
+
+def test_copies_of_rows_stay_when_the_rows_go() -> None:
+    reconstruction = Reconstruction()
+    fed(reconstruction, [Segment(k, f"C{k}", "S", 2, seq=5) for k in range(4)])
+    rows = np.array([1, 3])
+    tables = reconstruction.connections[:4], reconstruction.endpoints[:4]
+    copies = [copied(table, rows) for table in tables]
+    expected = [table[rows] for table in tables]
+    reconstruction.let_go(rows)
+    for one, other in zip(copies, expected, strict=True):
+        assert one.shape == other.shape
+        assert all((one[name] == other[name]).all() for name in other.dtype.names or ())

@@ -165,6 +165,7 @@ def test_against_the_oracle(drawn: list[tuple[bool, int, int, int]], iss: int) -
             if step.sends
             else Segment(step.ts_ns, "S", "C", 16, 301, place)
         )
+    segments = [segment._replace(ip_id=number) for number, segment in enumerate(segments, 1)]  # so none is a copy
     client = play(segments).reconstruction.endpoints[0, 0]
     measures = measure(steps)
     told = [1_000_000, *measures.round_trips]
@@ -264,8 +265,12 @@ SAME = {
 """Lines of tcptrace's long output, and the columns that say the same."""
 
 
+ONCE = [path for path in CAPTURES if "twice" not in path.name]
+"""tcptrace counts what the capture has twice."""
+
+
 @pytest.mark.skipif(TCPTRACE is None, reason="tcptrace is not installed")
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ONCE, ids=lambda path: path.name)
 def test_example_captures_as_tcptrace(path: Path) -> None:
     assert TCPTRACE
     done = subprocess.run([TCPTRACE, "-n", "-l", "-r", path], capture_output=True, check=True)

@@ -1,4 +1,7 @@
-"""The reconstruction equals the oracle, on what Hypothesis makes up and on the example captures."""
+"""The reconstruction equals the oracle, on what Hypothesis makes up and on the example captures.
+
+The oracle does not see the copies that a capture made: they change nothing.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,17 @@ WIRESHARKS = [event for event in Event if event <= Event.REUSED_PORTS]
 CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
 
 
-def sent(frames: Frames, packets: Packets) -> list[oracle.Sent]:
+def once(packets: Packets, labels: Labels) -> list[int]:
+    """The TCP segments of a batch, without the copies that the capture made: the oracle does not see them."""
+    is_tcp = (packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)
+    found: list[int] = np.flatnonzero(is_tcp & (labels.events & 1 << Event.CAPTURE_DUPLICATE == 0)).tolist()
+    return found
+
+
+def sent(frames: Frames, packets: Packets, labels: Labels) -> list[oracle.Sent]:
     """The TCP segments of a batch, for the oracle."""
     segments = []
-    for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist():
+    for i in once(packets, labels):
         source, destination = (
             ((int(packets.ip_version[i]), *packets.address[i, k : k + 4].tolist()), int(port[i]))
             for k, port in ((0, packets.src_port), (4, packets.dst_port))
@@ -57,7 +67,7 @@ def labelled(packets: Packets, labels: Labels) -> list[oracle.Label]:
             State(int(labels.client_state[i])).name, State(int(labels.server_state[i])).name, int(labels.seq[i]),
             int(labels.ack[i]),
         )
-        for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist()
+        for i in once(packets, labels)
     ]  # fmt: skip
 
 
@@ -116,7 +126,7 @@ def hold_events(connections: dict[int, list[event_oracle.Seen]], said: dict[int,
 def hold(segments: list[Segment]) -> None:
     made = play(segments)
     hold_events(seen(made.frames, made.packets, made.labels), remarked(made.frames, made.labels))
-    labels, connections = oracle.reconstruct(sent(made.frames, made.packets))
+    labels, connections = oracle.reconstruct(sent(made.frames, made.packets, made.labels))
     assume(not any(one.scattered for one in connections))
     assert labelled(made.packets, made.labels) == labels
     assert summed_up(made.reconstruction) == expected(connections)
@@ -139,7 +149,7 @@ def test_example_captures(path: Path) -> None:
     said: dict[int, event_oracle.Said] = {}
     with Run(path) as run:
         for batch in run:
-            segments += sent(batch.frames, batch.packets)
+            segments += sent(*batch)
             labels += labelled(batch.packets, batch.labels)
             for number, found in seen(*batch).items():
                 connections_seen.setdefault(number, []).extend(found)

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analyzer.jit import fastest
-from analyzer.tables import ACK, Frames, Labels, Packets, Protocol, Rows
+from analyzer.tables import ACK, Event, Frames, Labels, Packets, Protocol, Rows
 from analyzer.tcp import reconstruct
 from analyzer.tcp.reconstruct import Reconstruction, reconstruct_batch
 from tests.script import HOSTS, Hosts, Segment, columns, frames, packets, parse, play
@@ -122,7 +122,10 @@ def test_what_is_counted_adds_up(segments: list[Segment]) -> None:
     made, labels = fed(frames(segments), packets(segments))
     rows, ends = made.connections[: made.count], made.endpoints[: made.count]
     assert ends["packets"].sum() == len(segments)
-    assert ends["payload_bytes"].sum() == sum(segment.payload_len for segment in segments)
+    copies = labels.events & 1 << Event.CAPTURE_DUPLICATE != 0
+    assert ends["capture_duplicates"].sum() == copies.sum()
+    once = [segment.payload_len for segment, is_copy in zip(segments, copies, strict=True) if not is_copy]
+    assert ends["payload_bytes"].sum() == sum(once)
     controls = ends["syns"] + ends["fins"]
     assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"] + controls).all()
     assert (ends["aside_bytes"] <= ends["unique_bytes"]).all()

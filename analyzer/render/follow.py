@@ -1,0 +1,361 @@
+"""What the two sides of a connection say to each other, turn by turn, as it comes.
+
+    → request 1 · packet 4
+      clien
+    ← response 1 · packet 6 · 98 µs later
+      hi
+
+``Text`` shows it as text; ``Hex`` in hexadecimal; ``Messages`` has a row for each segment, so that it can be seen where
+one ends and which of them belong to one ``write()``. What payload says is never at the left edge: no payload can pass
+for a heading.
+"""
+
+from __future__ import annotations
+
+import codecs
+import textwrap
+from collections.abc import Iterator
+
+from analyzer.render.addresses import endpoint, shortened
+from analyzer.render.quantities import counted, duration, seconds
+from analyzer.render.screen import Screen, cells, fit
+from analyzer.render.turns import turn_name
+from analyzer.render.untrusted import excerpt, legible
+from analyzer.render.words import LOUD, QUIET, SIDES
+from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
+from analyzer.tables import FIN, PSH, Protocol, Rows, Side
+
+_INDENT = "  "
+_WIDEST = 140
+"""Rules and sentences get no longer than that."""
+
+_UNUSED = {
+    Unused.BEFORE_START: "before the first byte seen",
+    Unused.TOO_LATE: "too late, the gap where it belongs was given up",
+    Unused.AFTER_FIN: "after the FIN",
+    Unused.FAR_OFF: "the sequence number is far off",
+}
+
+
+def notice(item: StreamItem) -> str:
+    """What is wrong with a stream, in words; empty for a piece that is whole."""
+    match item:
+        case Piece():
+            missing = item.length - len(item.octets)
+            said = f"only {item.captured_len:,} of {counted(item.payload_len, 'byte')} of packet {item.packet}"
+            return f"{counted(missing, 'byte')} missing: {said} were captured" if missing else ""
+        case Gap():
+            return f"{counted(item.length, 'byte')} missing{_between(item.after, item.before)}"
+        case Difference():
+            where = f"{counted(item.length, 'byte')} from byte {item.offset:,} on"
+            return f"packet {item.packet} differs from packet {item.first_packet} in {where}: the first packet counts"
+        case LeftOut():
+            return f"{counted(item.length, 'byte')} of packet {item.packet} left out: {_UNUSED[item.why]}"
+        case LateStart():
+            before = f"before packet {item.packet} " if item.packet else ""
+            return f"what the {SIDES[Side(item.side)].text} sent {before}was not captured"
+
+
+def _between(after: int, before: int) -> str:
+    if after and before:
+        return f" between packets {after} and {before}"
+    if after:
+        return f" after packet {after}"
+    return f" before packet {before}" if before else ""
+
+
+class View:
+    """The conversation of one connection as text to write; ``begin``, then ``add`` each item, then ``end``.
+
+    ``connection`` is its CONNECTION row, ``endpoints`` its two ENDPOINT rows.
+    """
+
+    def __init__(self, connection: Rows, endpoints: Rows, screen: Screen) -> None:
+        self._connection, self._endpoints, self._screen = connection, endpoints, screen
+        self._is_tcp = connection["protocol"] == Protocol.TCP
+        self._width = min(screen.width, _WIDEST)
+        self._side: int | None = None
+        self._requests = 0
+        self._last_ns: int | None = None
+        self._octets, self._packets, self._latest = [0, 0], [0, 0], [0, 0]
+        self._missing = self._differences = 0
+
+    def begin(self) -> str:
+        """The heading."""
+        paint = self._screen.paint
+        number = str(self._connection["number"])
+        room = (self._width - len(f" {number}   → ")) // 2
+        ends = [paint(shortened(endpoint(self._connection, side), room), f"bold {SIDES[side].style}") for side in Side]
+        rule = paint("─" * self._width, QUIET)
+        return self._screen.encode(f"{rule}\n {paint(number, 'bold')}  {ends[0]} → {ends[1]}\n\n{self._legend()}")
+
+    def add(self, item: StreamItem) -> str:
+        """The next item."""
+        return self._screen.encode("".join(self._added(item)))
+
+    def end(self) -> str:
+        """What is left, and what it came to."""
+        blank = "\n" if self._side is not None else ""
+        return self._screen.encode("".join([*self._flush(), blank, *self._closing(), "\n"]))
+
+    def _added(self, item: StreamItem) -> Iterator[str]:
+        if isinstance(item, Piece):
+            if item.side != self._side or self._is_turn(item):
+                yield from self._turn(item)
+            yield from self._body(item)
+            self._last_ns = item.ts_ns
+            self._octets[item.side] += len(item.octets)
+            self._packets[item.side] += item.packet != self._latest[item.side]
+            self._latest[item.side] = item.packet
+            self._missing += item.length - len(item.octets)
+        elif isinstance(item, Gap):
+            if item.side != self._side:
+                yield from self._turn(item)
+            self._missing += item.length
+        self._differences += isinstance(item, Difference)
+        yield from self._noticed(item)
+
+    def _noticed(self, item: StreamItem) -> Iterator[str]:
+        """What is wrong, on a line of its own."""
+        if text := notice(item):
+            yield from self._flush()
+            yield from self._marked(text)
+
+    def _marked(self, text: str) -> Iterator[str]:
+        return self._wrapped(f"[ {text} ]", _INDENT, LOUD)
+
+    def _turn(self, item: Piece | Gap) -> Iterator[str]:
+        """Who speaks now."""
+        yield from self._flush()
+        self._side = item.side
+        self._requests += item.side == Side.CLIENT
+        word = SIDES[Side(item.side)]
+        name = turn_name(item.side, self._requests) if self._is_tcp else word.text
+        facts = ["", *self._facts(item)]
+        if isinstance(item, Piece) and self._last_ns is not None:
+            facts.append(f"{duration(item.ts_ns - self._last_ns)} later")
+        paint = self._screen.paint
+        yield f"{paint(f'{word.glyph} {name}', f'bold {word.style}')}{paint(' · '.join(facts), QUIET)}\n"
+
+    def _closing(self) -> Iterator[str]:
+        noun = "segment" if self._is_tcp else "datagram"
+        said = [
+            f"the {SIDES[side].text} sent {counted(self._octets[side], 'byte')} in {counted(self._packets[side], noun)}"
+            for side in Side
+            if self._packets[side]
+        ]
+        text = ", ".join(said) or "neither side sent anything"
+        yield from self._wrapped(f"{text[0].upper()}{text[1:]}.", " ", "")
+        if self._missing:
+            yield from self._wrapped(f"{counted(self._missing, 'byte')} missing.", " ", LOUD)
+        if self._differences:
+            yield from self._wrapped(
+                f"What was sent again was not the same, {counted(self._differences, 'time')}: an attack, or a device "
+                "between the two that changes what they send.", " ", LOUD,
+            )  # fmt: skip
+
+    def _wrapped(self, text: str, indent: str, style: str) -> Iterator[str]:
+        for line in textwrap.wrap(text, self._width - len(indent)):
+            yield f"{indent}{self._screen.paint(line, style)}\n"
+
+    def _legend(self) -> str:
+        return ""
+
+    def _is_turn(self, piece: Piece) -> bool:
+        """Whether a piece has a heading although the same side speaks on: as each datagram has."""
+        return not self._is_tcp
+
+    def _facts(self, item: Piece | Gap) -> list[str]:
+        """What a turn's heading says of its beginning."""
+        packet = item.packet if isinstance(item, Piece) else item.before
+        facts = [f"packet {packet}"] if packet else []
+        return facts if self._is_tcp else [*facts, counted(item.length, "byte")]
+
+    def _body(self, piece: Piece) -> Iterator[str]:
+        """A piece of the turn."""
+        raise NotImplementedError
+
+    def _flush(self) -> Iterator[str]:
+        """What was held back of the piece before, up to the end of a line."""
+        raise NotImplementedError
+
+
+class Text(View):
+    """UTF-8 where it is valid, other octets and control characters as escapes. A terminal's lines are not exceeded."""
+
+    def __init__(self, connection: Rows, endpoints: Rows, screen: Screen) -> None:
+        super().__init__(connection, endpoints, screen)
+        decoder = codecs.getincrementaldecoder("utf-8" if screen.unicode else "ascii")
+        self._decoder = decoder("surrogateescape")
+        self._held = ""
+        self._column = 0
+
+    def _body(self, piece: Piece) -> Iterator[str]:
+        text = self._held + self._decoder.decode(piece.octets)
+        self._held = "\r" if text.endswith("\r") else ""
+        yield from self._written(text[: len(text) - len(self._held)])
+
+    def _flush(self) -> Iterator[str]:
+        yield from self._written(self._held + self._decoder.decode(b"", final=True))
+        self._held = ""
+        if self._column:
+            yield "\n"
+        self._column = 0
+
+    def _written(self, text: str) -> Iterator[str]:
+        """Payload that goes on where the last stopped."""
+        style = SIDES[Side(self._side)].style if self._side is not None else ""
+        for index, line in enumerate(legible(text.replace("\r\n", "\n")).split("\n")):
+            if index:
+                yield "\n"
+                self._column = 0
+            while line:
+                if not self._column:
+                    yield _INDENT
+                    self._column = len(_INDENT)
+                part = self._beginning(line)
+                yield self._screen.paint(part, style)
+                self._column += cells(part) if self._screen.terminal else 1
+                line = line[len(part) :]
+                if line:
+                    yield "\n"
+                    self._column = 0
+
+    def _beginning(self, line: str) -> str:
+        """As much of a line as has room."""
+        if not self._screen.terminal:
+            return line
+        room = self._screen.width - self._column
+        if line.isascii():
+            return line[:room]
+        used = 0
+        for index, character in enumerate(line):
+            used += cells(character)
+            if used > room:
+                return line[:index]
+        return line
+
+
+class Hex(View):
+    """Rows like those of ``hexdump -C``; the offset is that in the side's stream, or in the datagram."""
+
+    def __init__(self, connection: Rows, endpoints: Rows, screen: Screen) -> None:
+        super().__init__(connection, endpoints, screen)
+        self._row_len = 16 if screen.width >= _WIDTH_OF_16 else 8
+        self._row = b""
+        self._offset = 0
+
+    def _body(self, piece: Piece) -> Iterator[str]:
+        if not self._row:
+            self._offset = piece.offset if self._is_tcp else 0
+        octets = self._row + piece.octets
+        whole = len(octets) - len(octets) % self._row_len
+        for at in range(0, whole, self._row_len):
+            yield self._line(octets[at : at + self._row_len])
+        self._row = octets[whole:]
+
+    def _flush(self) -> Iterator[str]:
+        if self._row:
+            yield self._line(self._row)
+        self._row = b""
+
+    def _line(self, row: bytes) -> str:
+        """One row, for the offset that the next then follows."""
+        halves = (row[:8].hex(" "), row[8:].hex(" "))
+        columns = f"{'  '.join(halves[: self._row_len // 8]):<{self._row_len * 3 + self._row_len // 8 - 2}}"
+        assert self._side is not None
+        line = f"{self._offset:08x}  {columns}  |{row.translate(_PRINTABLE).decode('ascii')}|"
+        self._offset += len(row)
+        return self._screen.paint(line, SIDES[Side(self._side)].style) + "\n"
+
+
+_WIDTH_OF_16 = 78
+_PRINTABLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in range(256))
+
+
+class Messages(View):
+    """A row for each segment, with a bracket around those that probably are one ``write()``.
+
+    A write ends with PSH or FIN, with a segment that is not full, after a pause, and where the other side speaks.
+    """
+
+    def __init__(self, connection: Rows, endpoints: Rows, screen: Screen) -> None:
+        super().__init__(connection, endpoints, screen)
+        self._number_width, self._time_width, self._size_width = 4, 8, 6
+        self._segments = self._segments_octets = 0
+        self._segment_packet = 0
+
+    def _legend(self) -> str:
+        row = f"{'no.':>{self._number_width}} {'seconds':>{self._time_width}} {'bytes':>{self._size_width}}"
+        return self._screen.paint(row, QUIET) + "\n"
+
+    def _is_turn(self, piece: Piece) -> bool:
+        return False
+
+    def _facts(self, item: Piece | Gap) -> list[str]:
+        return []
+
+    def _body(self, piece: Piece) -> Iterator[str]:
+        pause_ns = piece.ts_ns - self._last_ns if self._last_ns is not None else 0
+        if self._segments and pause_ns >= _PAUSE_NS:
+            yield from self._flush()
+            yield self._aside(f"{duration(pause_ns)} later")
+        end = self._end_of_write(piece)
+        glyph = "─" if not self._segments and end else "╵" if end else "│" if self._segments else "╷"
+        self._segments += 1
+        self._segments_octets += piece.length
+        number, size = f"{piece.packet}", f"{piece.length:,}"
+        time = seconds(piece.ts_ns - int(self._connection["first_ns"]))
+        self._number_width = max(self._number_width, len(number))
+        self._time_width = max(self._time_width, len(time))
+        self._size_width = max(self._size_width, len(size))
+        before = f"{number:>{self._number_width}} {time:>{self._time_width}} {size:>{self._size_width}} {end:<5} "
+        remark = f" [ only {piece.captured_len:,} captured ]" if len(piece.octets) < piece.length else ""
+        room = self._screen.width - len(before) - 2 - len(remark)
+        text = excerpt(piece.octets[: 2 * room], piece.length, room)
+        style = SIDES[Side(piece.side)].style
+        paint = self._screen.paint
+        yield f"{paint(before, QUIET)}{paint(glyph, style)} {paint(text, style)}{paint(remark, LOUD)}\n"
+        if end:
+            yield from self._flush()
+
+    def _noticed(self, item: StreamItem) -> Iterator[str]:
+        """A row says itself how it was cut, and no bracket ends at a notice."""
+        if not isinstance(item, Piece):
+            yield from self._marked(notice(item))
+
+    def _flush(self) -> Iterator[str]:
+        """The end of a write; nothing need be said where it is one segment."""
+        if self._segments > 1:
+            yield self._aside(f"{self._segments_octets:,} bytes in {self._segments:,} segments")
+        self._segments = self._segments_octets = 0
+
+    def _aside(self, text: str) -> str:
+        indent = self._number_width + self._time_width + self._size_width + 11
+        return f"{' ' * indent}{self._screen.paint(fit(text, self._screen.width - indent), QUIET)}\n"
+
+    def _end_of_write(self, piece: Piece) -> str:
+        """Why a write ends here; empty where nothing says so."""
+        if not self._is_tcp:
+            return " "
+        if piece.flags & PSH:
+            return "PSH"
+        if piece.flags & FIN:
+            return "FIN"
+        mss = int(self._endpoints["mss"][1 - piece.side])
+        return "short" if piece.payload_len + _MOST_OPTIONS_LEN < mss else ""
+
+    def _closing(self) -> Iterator[str]:
+        yield from super()._closing()
+        if self._is_tcp:
+            yield from self._wrapped(
+                "TCP keeps no boundaries between writes: a row is a segment, which may hold several writes; a bracket "
+                "is probably one write.", " ", QUIET,
+            )  # fmt: skip
+
+
+_PAUSE_NS = 200_000_000
+"""As long as a delayed ACK may take at most with most systems: longer than a sender pauses within a write."""
+
+_MOST_OPTIONS_LEN = 40
+"""Octets of TCP's options: a full segment has room for so many octets less than the MSS, at most."""

@@ -1,0 +1,260 @@
+"""What the capture has twice: each way to tell it, and what must not be taken for it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.decode.packets import decode
+from analyzer.tables import ACK, ENDPOINT, PSH, SYN, Count, Event, Side
+from analyzer.tcp.reconstruct import Reconstruction
+from tests.script import HOSTS, START_NS, Hosts, Segment, batch, check, frame, packet_lines, parse, play, read_only
+
+IPV6: Hosts = {"C": ("2001:db8::1", 40000), "S": ("2001:db8::2", 80)}
+
+HANDSHAKE = """
+C > S  S 100 id 7
+S > C  SA 300 ack 101
+C > S  A 101 ack 301 id 8
+"""
+
+
+WIRESHARKS = ("duplicate_acks_now", "unacked_first", "unacked_last", "unacked_count", "seen")
+"""Variables of events.py, which sees the copies as Wireshark does."""
+
+
+def is_copy(text: str, hosts: Hosts = HOSTS) -> list[bool]:
+    """Of each packet, whether it is a copy."""
+    events = play(text, hosts).labels.events.tolist()
+    return [bits >> Event.CAPTURE_DUPLICATE & 1 == 1 for bits in events]
+
+
+def last(text: str, hosts: Hosts = HOSTS) -> bool:
+    """Whether the last packet is a copy, and the only one."""
+    *others, found = is_copy(text, hosts)
+    assert not any(others)
+    return found
+
+
+# ---------------------------------------------------------------- the IP identification
+
+
+@pytest.mark.parametrize("flags", ["PA 101:106", "A 101", "FA 101", "RA 101"])
+def test_the_same_identification_is_the_same_packet(flags: str) -> None:
+    again = f"C > S  {flags} ack 301 id 9"
+    assert last(f"{HANDSHAKE}{again}\n+0.019 {again}")
+
+
+def test_later_than_a_retransmission_it_may_be_one() -> None:
+    """RFC 1122 3.2.1.5: what is sent again may keep its identification."""
+    assert not last(HANDSHAKE + "C > S  PA 101:106 ack 301 id 9\n+0.021 C > S  PA 101:106 ack 301 id 9")
+
+
+def test_another_identification_is_another_packet() -> None:
+    assert not last(HANDSHAKE + "C > S  PA 101:106 ack 301 id 9\n+0.00001 C > S  PA 101:106 ack 301 id 10")
+
+
+def test_a_copy_may_come_late_and_more_than_once() -> None:
+    text = (
+        HANDSHAKE
+        + """
+        C > S  PA 101:106 ack 301 id 9
+        S > C  A 301 ack 106 id 55
+        C > S  PA 101:106 ack 301 id 9
+        C > S  PA 101:106 ack 301 id 9
+    """
+    )
+    assert is_copy(text)[-3:] == [False, True, True]
+
+
+def test_a_sender_that_writes_one_identification_says_nothing_by_it() -> None:
+    sent = "C > S  S 100 id 1\nS > C  SA 300 ack 101 id 1\nC > S  PA 101:106 ack 301 id 1\n"
+    assert not last(sent + "C > S  PA 101:106 ack 301 id 1")
+
+
+@pytest.mark.parametrize(
+    "change", ["PA 102:107 ack 301", "PA 101:107 ack 301", "PA 101:106 ack 302", "A 101:106 ack 301",
+               "PA 101:106 ack 301 win 999", "PA 101:106 ack 301 ts 1 2", "PA 101:106 ack 301 sack 400:500"]
+)  # fmt: skip
+def test_other_headers_are_another_packet(change: str) -> None:
+    assert not last(HANDSHAKE + f"C > S  PA 101:106 ack 301 id 9\n+0.00001 C > S  {change} id 9")
+
+
+@pytest.mark.parametrize("option", ["sack 400:501", "sack 399:500", "sack 400:500,600:700", "ts 1 3", "ts 2 2"])
+def test_other_options_are_another_packet(option: str) -> None:
+    option_before = "ts 1 2" if option.startswith("ts") else "sack 400:500"
+    before = HANDSHAKE + f"C > S  A 101 ack 301 {option_before} id 9\n+0.00001 C > S  A 101 ack 301 "
+    assert last(f"{before} {option_before} id 9")
+    assert not last(f"{before} {option} id 9")
+
+
+def test_linux_numbers_its_packets_but_not_all() -> None:
+    assert not last(HANDSHAKE + "C > S  R 101\n+0.001 C > S  R 101")
+
+
+def test_a_clock_that_is_behind() -> None:
+    data = [*parse(HANDSHAKE), *parse("+0.1 C > S  PA 101:106 ack 301 id 9")]
+    for behind_ns, expected in ((19_000_000, True), (21_000_000, False)):
+        story = play([*data, data[-1]._replace(ts_ns=data[-1].ts_ns - behind_ns)])
+        assert (story.labels.events[-1] & 1 << Event.CAPTURE_DUPLICATE != 0) == expected
+
+
+# ---------------------------------------------------------------- without it
+
+
+@pytest.mark.parametrize("hosts", [HOSTS, IPV6], ids=["identification 0", "IPv6"])
+@pytest.mark.parametrize("flags", ["S 100", "PA 101:106 ack 301", "FA 101 ack 301"])
+def test_nobody_sends_again_so_soon(flags: str, hosts: Hosts) -> None:
+    before = "" if flags == "S 100" else "C > S  S 100\nS > C  SA 300 ack 101\n"
+    once = f"{before}C > S  {flags}\n"
+    assert last(f"{once}+0.0004 C > S  {flags}", hosts)
+    assert not last(f"{once}+0.0006 C > S  {flags}", hosts)
+
+
+def test_what_the_other_side_said_may_be_a_reason_to_send_again() -> None:
+    said = "C > S  S 100\nS > C  SA 300 ack 101\nC > S  PA 101:106 ack 301\n+0.0001 S > C  A 301 ack 101\n"
+    assert not last(said + "+0.0001 C > S  PA 101:106 ack 301", IPV6)
+
+
+@pytest.mark.parametrize("again", ["A 101 ack 301", "RA 101 ack 301", "R 101"])
+def test_acks_and_resets_may_follow_each_other_at_once(again: str) -> None:
+    before = "C > S  S 100\nS > C  SA 300 ack 101\n"
+    assert not last(before + f"C > S  {again}\n+0.000001 C > S  {again}", IPV6)
+
+
+def doubled(text: str) -> str:
+    """Every packet twice within 10 µs, as on lo."""
+    return "\n".join(f"{line}\n+0.00001 {line.split(maxsplit=1)[1] if line[0] == '+' else line}" for line in text)
+
+
+def test_where_all_is_seen_twice_an_ack_is_too() -> None:
+    talk = packet_lines("""
+        C > S  S 100
+        S > C  SA 300 ack 101
+        C > S  A 101 ack 301
+        C > S  PA 101:106 ack 301
+        S > C  A 301 ack 106
+        +0.0001 S > C  A 301 ack 106
+        C > S  FA 106 ack 301
+        S > C  RA 301 ack 107
+    """)
+    once, twice = play("\n".join(talk), IPV6), play(doubled(talk), IPV6)
+    assert is_copy(doubled(talk), IPV6) == [False, True] * len(talk)
+    for column in ("client_state", "server_state", "phase", "seq", "ack"):
+        assert getattr(twice.labels, column)[::2].tolist() == getattr(once.labels, column).tolist()
+        assert getattr(twice.labels, column)[1::2].tolist() == getattr(once.labels, column).tolist()
+    assert twice.labels.events[::2].tolist() == once.labels.events.tolist()
+    for counter in ENDPOINT.names or ():
+        if counter not in ("packets", "capture_duplicates", *WIRESHARKS) and not counter.endswith(
+            ("_packet", "_ns", "_squares")
+        ):
+            ends = (story.reconstruction.endpoints[0][counter].tolist() for story in (once, twice))
+            assert len(set(map(tuple, ends))) == 1, counter
+
+
+def test_a_refusal_seen_twice_is_one() -> None:
+    check("""
+        C > S  S 100                     | handshake SYN-SENT SYN-RECEIVED
+        +0.00001 C > S  S 100            | handshake SYN-SENT SYN-RECEIVED capture_duplicate
+        +0.00001 S > C  RA 0 ack 101     | teardown CLOSED CLOSED
+        +0.00001 S > C  RA 0 ack 101     | teardown CLOSED CLOSED capture_duplicate
+    """)  # fmt: skip
+
+
+def test_a_copy_of_a_syn_opens_nothing() -> None:
+    """The SYN on the far side of a bridge, after the RST that answers it on the near side."""
+    check("""
+        C > S  S 100                     | handshake SYN-SENT SYN-RECEIVED
+        +0.00001 S > C  RA 0 ack 101     | teardown CLOSED CLOSED
+        +0.00001 C > S  S 100 ttl 63     | teardown CLOSED CLOSED capture_duplicate
+    """)  # fmt: skip
+
+
+# ---------------------------------------------------------------- another place
+
+
+def test_an_ack_on_the_other_side_of_a_router() -> None:
+    before = "C > S  S 100\nS > C  SA 300 ack 101\n"
+    assert last(before + "C > S  A 101 ack 301\n+0.007 C > S  A 101 ack 301 ttl 63", IPV6)
+    assert not last(before + "C > S  A 101 ack 301\n+0.021 C > S  A 101 ack 301 ttl 63", IPV6)
+
+
+def sll(direction: int, _: int) -> bytes:
+    return struct.pack("!HHH8xH", direction, 1, 6, 0x86DD)
+
+
+def sll2(direction: int, interface: int) -> bytes:
+    return struct.pack("!HHIHBB8x", 0x86DD, 0, interface, 1, direction, 6)
+
+
+@pytest.mark.parametrize(
+    ("linktype", "header", "other"), [(113, sll, (4, 2)), (276, sll2, (4, 2)), (276, sll2, (2, 3)), (276, sll2, (0, 2))]
+)
+def test_cooked_captures_tell_interface_and_direction(linktype: int, header: object, other: tuple[int, int]) -> None:
+    assert callable(header)
+    segments = parse("C > S  A 101 ack 301\n+0.00001 C > S  A 101 ack 301")
+    for second, expected in ((other, [0, 1]), ((2, 2), [0, 0])):
+        octets = [header(*place) + frame(one, IPV6)[14:] for place, one in zip(((2, 2), second), segments, strict=True)]
+        captured = batch(octets, [one.ts_ns for one in segments], linktype)
+        labels = Reconstruction().feed(captured, decode(captured))
+        assert (labels.events >> Event.CAPTURE_DUPLICATE & 1).tolist() == expected
+
+
+def test_interfaces_of_one_capture() -> None:
+    segments = parse("C > S  A 101 ack 301\n+0.00001 C > S  A 101 ack 301")
+    captured = batch([frame(one, IPV6) for one in segments], [one.ts_ns for one in segments])
+    captured = read_only(captured._replace(interface=np.array([0, 1], np.uint16)))
+    labels = Reconstruction().feed(captured, decode(captured))
+    assert (labels.events >> Event.CAPTURE_DUPLICATE & 1).tolist() == [0, 1]
+
+
+# ---------------------------------------------------------------- counting
+
+
+def test_a_copy_counts_as_a_packet_alone() -> None:
+    data = "C > S  PA 101:106 ack 301 id 9"
+    made = play(f"{HANDSHAKE}{data}\n{data}\n{data}").reconstruction
+    client = made.endpoints[0, Side.CLIENT]
+    assert (client["packets"], client["capture_duplicates"]) == (5, 2)
+    assert (client["data_packets"], client["payload_bytes"], client["retransmitted_packets"]) == (1, 5, 0)
+    assert (made.counted(Count.CAPTURE_DUPLICATES), made.counted(Count.FIRST_CAPTURE_DUPLICATE)) == (2, 5)
+
+
+def test_segments_beyond_the_maximum_segment_size() -> None:
+    made = play("""
+        C > S  S 100 mss 1460
+        S > C  SA 300 ack 101 mss 536
+        C > S  PA 101:637 ack 301
+        C > S  PA 637:1174 ack 301
+        S > C  PA 301:3221 ack 1174
+    """).reconstruction
+    assert (made.counted(Count.BEYOND_MSS), made.counted(Count.LONGEST_BEYOND_MSS)) == (2, 2920)
+
+
+# ---------------------------------------------------------------- an undisturbed conversation
+
+PAUSES = st.integers(0, 2_000_000)
+"""Nanoseconds between segments."""
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), PAUSES), max_size=40), st.sampled_from(["IPv6", "0", "n"]))
+def test_an_undisturbed_conversation_has_no_copies(talk: list[tuple[bool, int, int]], numbering: str) -> None:
+    """Data in both directions, and ACKs without news (of length 0) as fast as they like to come."""
+    segments = [
+        Segment(START_NS, "C", "S", SYN, 100, ip_id=int(numbering == "n")),
+        Segment(START_NS + 1, "S", "C", SYN | ACK, 300, 101),
+    ]
+    nxt, ts_ns = {"C": 101, "S": 301}, START_NS + 2
+    for number, (is_client, payload_len, pause_ns) in enumerate(talk, 2):
+        source, other = ("C", "S") if is_client else ("S", "C")
+        ts_ns += pause_ns
+        ip_id = number if numbering == "n" else 0
+        flags = ACK | (PSH if payload_len else 0)
+        segments.append(Segment(ts_ns, source, other, flags, nxt[source], nxt[other], payload_len, ip_id=ip_id))
+        nxt[source] += payload_len
+    labels = play(segments, IPV6 if numbering == "IPv6" else HOSTS).labels
+    assert not (labels.events >> Event.CAPTURE_DUPLICATE & 1).any()
