@@ -24,6 +24,7 @@ from analyzer.tables import (
     RST,
     SENT_FIN,
     SYN,
+    Event,
     Packets,
     Rows,
     Side,
@@ -136,7 +137,7 @@ def sends_again(fwd: Rows, flags: int, seq: int) -> bool:
 
 
 @kernel(inline=True)
-def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int) -> None:
+def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets, i: int, events: int) -> None:
     """Write a gap of ``rev`` (the side other than ``side``) when ``fwd`` acknowledges octets that were not captured.
 
     Zeek's states are those after segment ``i``, the sequence numbers those before it. Gaps count while both sides are
@@ -151,7 +152,9 @@ def note_gap(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Packets
     if wide(rev["known"]) & SENT_FIN and seq_diff(ack, wide(rev["fin_seq"])) > 0:
         ack = wide(rev["fin_seq"])
     if wide(fwd["known"]) & KNOWS_BEYOND and seq_diff(ack, wide(fwd["beyond_to"])) <= 0:
-        return  # it was seen, though not remembered in detail
+        # what came so far ahead is not remembered in detail; Wireshark's events know what of it follows without a gap
+        if not events & 1 << Event.ACK_LOST_SEGMENT:
+            return
     missing = seq_diff(ack, wide(fwd["rcv_nxt"]))
     if missing <= 0 or missing > LARGE_JUMP:
         return

@@ -274,7 +274,7 @@ def segment(
     note_phase(connection, phase, ts_ns)
     note_segment(connection, side, fwd, rev, packets, i)
     note_state(side, fwd, rev, packets, i)
-    note_gap(connection, side, fwd, rev, packets, i)
+    note_gap(connection, side, fwd, rev, packets, i, wide(labels.events[i]))
     note_completeness(connection, flags, wide(packets.payload_len[i]))
     count_segment(fwd, rev, packets, labels, i, wide(labels.events[i]))
     note_window(fwd, rev, packets, i)
