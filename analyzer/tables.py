@@ -151,6 +151,16 @@ class Event(IntEnum):
     """Octets came twice (RFC 2883)."""
     URGENT = 18
     """The urgent pointer is in use."""
+    ECN_SETUP = 19
+    """A SYN that offers explicit congestion notification, or the answer that takes it (RFC 3168 6.1.1)."""
+    CONGESTION_ECHO = 20
+    """ECE: its sender got a packet that a router had marked (RFC 3168 6.1.3)."""
+    WINDOW_REDUCED = 21
+    """CWR: its sender has reduced its congestion window (RFC 3168 6.1.2)."""
+    OLD_TIMESTAMP = 22
+    """The timestamp is older than the latest that the receiver took: PAWS drops the segment (RFC 7323 5.3)."""
+    MPTCP = 23
+    """A SYN of Multipath TCP (RFC 8684)."""
 
 
 class Count(IntEnum):
@@ -209,6 +219,7 @@ FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20,
 
 # Bits of Packets.options: which of TCP's options the header carries
 HAS_MSS, HAS_WINDOW_SCALE, HAS_SACK_PERMITTED, HAS_SACK, HAS_TIMESTAMPS, HAS_OTHER_OPTION = 1, 2, 4, 8, 16, 32
+HAS_MPTCP = 64
 
 
 # ---------------------------------------------------------------- batches of packets
@@ -462,6 +473,7 @@ ENDPOINT = np.dtype(
         ("ahead_from", np.uint32),  # a stretch received ahead of rcv_nxt …
         ("ahead_to", np.uint32),  # … and one after its end
         ("beyond_to", np.uint32),  # one after the end of what came farther ahead and is not remembered
+        ("ts_recent", np.uint32),  # TS.Recent (RFC 7323 4.3): the latest of the peer's timestamps that it took
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent
         # times
@@ -548,6 +560,7 @@ tcp/unacknowledged.py."""
 
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_AHEAD, GOT_ACK, GOT_FIN, KNOWS_BEYOND = 1, 2, 4, 8, 16, 32, 64, 128
+KNOWS_TS_RECENT = 256
 
 
 # ---------------------------------------------------------------- what is known besides

@@ -41,6 +41,7 @@ from analyzer.tables import (
     CWR,
     ECE,
     FIN,
+    HAS_MPTCP,
     HAS_MSS,
     HAS_SACK,
     HAS_SACK_PERMITTED,
@@ -99,6 +100,7 @@ class Segment(NamedTuple):
     sack: tuple[tuple[int, int], ...] = ()
     ip_id: int = 0
     ttl: int = 64
+    mptcp: bool = False
 
     @property
     def seq_end(self) -> int:
@@ -149,6 +151,8 @@ def _packet(packet: Segment, words: list[str]) -> Segment:
             case "sack":
                 blocks = [block.split(":") for block in next(rest).split(",")]
                 packet = packet._replace(sack=tuple((int(left), int(right)) for left, right in blocks))
+            case "mptcp":
+                packet = packet._replace(mptcp=True)
             case "id":
                 packet = packet._replace(ip_id=int(next(rest)))
             case "ttl":
@@ -223,6 +227,8 @@ def tcp_options(segment: Segment) -> bytes:
     if segment.sack:
         edges = [edge for block in segment.sack for edge in block]
         octets += struct.pack(f"!BB{len(edges)}I", 5, 2 + 4 * len(edges), *edges)
+    if segment.mptcp:
+        octets += b"\x1e\x04\x01\x81"  # MP_CAPABLE of version 1, HMAC-SHA256 (RFC 8684 3.1)
     return octets + bytes(-len(octets) % 4)
 
 
@@ -262,6 +268,8 @@ def packets(segments: Sequence[Segment], hosts: Hosts = HOSTS) -> Packets:
             columns.sack_blocks[i] = len(segment.sack)
             columns.sack[i, : 2 * len(segment.sack)] = [edge for block in segment.sack for edge in block]
             options |= HAS_SACK
+        if segment.mptcp:
+            options |= HAS_MPTCP
         columns.options[i] = options
     return columns
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from analyzer.decode.octets import be16, be32
 from analyzer.jit import kernel, wide
 from analyzer.tables import (
+    HAS_MPTCP,
     HAS_MSS,
     HAS_OTHER_OPTION,
     HAS_SACK,
@@ -16,7 +17,7 @@ from analyzer.tables import (
 )
 
 # Kinds (IANA)
-END_OF_LIST, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS = 0, 1, 2, 3, 4, 5, 8
+END_OF_LIST, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS, MPTCP = 0, 1, 2, 3, 4, 5, 8, 30
 
 # RFC 7323 2.3: a larger shift count is used as this one
 LARGEST_SHIFT = 14
@@ -61,6 +62,8 @@ def tcp_options(data: U8, at: int, end: int, packets: Packets, i: int) -> None:
             packets.ts_val[i] = be32(data, at + 2)
             packets.ts_ecr[i] = be32(data, at + 6)
             seen |= HAS_TIMESTAMPS
+        elif kind == MPTCP:
+            seen |= HAS_MPTCP
         else:
             seen |= HAS_OTHER_OPTION
         at += length

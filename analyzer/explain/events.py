@@ -357,4 +357,9 @@ _SENTENCES: dict[Event, Callable[[_Walk, int], Said]] = {
     Event.FAST_OPEN: _fast_open,
     Event.DSACK: lambda walk, i: ("its SACK option says that bytes came twice", {}),
     Event.URGENT: lambda walk, i: ("its urgent pointer is in use", {}),
+    Event.ECN_SETUP: lambda walk, i: ("both sides may say when routers are congested", {}),
+    Event.CONGESTION_ECHO: lambda walk, i: ("a router on the way to its sender marked a packet: congestion", {}),
+    Event.WINDOW_REDUCED: lambda walk, i: ("its sender heard of congestion and sends less", {}),
+    Event.OLD_TIMESTAMP: lambda walk, i: ("its timestamp is older than what its receiver has: PAWS drops it", {}),
+    Event.MPTCP: lambda walk, i: ("it may have more than one path", {}),
 }

@@ -55,7 +55,7 @@ def segment_events(
     flags = wide(packets.flags[i])
     seq = wide(packets.seq[i])
     ack = wide(packets.ack[i])
-    events = remarks_on(packets, i)
+    events = remarks_on(rev, packets, i)
     if flags & SYN:
         events |= base_event(fwd, flags, seq)
     note_base(fwd, rev, flags, seq, ack)

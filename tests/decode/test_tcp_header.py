@@ -9,6 +9,7 @@ import pytest
 
 from analyzer.decode.packets import decode
 from analyzer.tables import (
+    HAS_MPTCP,
     HAS_MSS,
     HAS_OTHER_OPTION,
     HAS_SACK,
@@ -91,6 +92,7 @@ ALL = {
     "timestamps": ([("Timestamp", (2**32 - 1, 7))], HAS_TIMESTAMPS),
     "SACK": ([("SAck", (1, 2, 3, 2**32 - 1))], HAS_SACK),
     "another": ([(254, b"ab")], HAS_OTHER_OPTION),
+    "multipath": ([(30, b"\x01\x81")], HAS_MPTCP),
     "fast open": ([("TFO", (1, 2))], HAS_OTHER_OPTION),
     "a SYN's": (
         [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (11, 0)), ("NOP", None), ("WScale", 7)],

@@ -251,6 +251,38 @@ OURS = {
         S > C  A 301 ack 201 sack 208:215,211:221 | duplicate_ack
         S > C  A 301 ack 201 sack 213:225,211:221 | duplicate_ack
     """,
+    "congestion": """
+        C > S  SEW 100                      | ecn_setup
+        S > C  SAE 300 ack 101              | ecn_setup
+        C > S  A 101 ack 301                |
+        C > S  PA 101:111 ack 301           |
+        S > C  AE 301 ack 111               | congestion_echo
+        C > S  PAW 111:121 ack 301          | window_reduced
+    """,
+    "congestion, not taken": """
+        C > S  SEW 100                      | ecn_setup
+        S > C  SA 300 ack 101               |
+    """,
+    "congestion, half offered": """
+        C > S  SE 100                       |
+        S > C  SAEW 300 ack 101             |
+    """,
+    "old timestamps": """
+        C > S  S 100 ts 50 0                |
+        S > C  SA 300 ack 101 ts 9 50       |
+        C > S  A 101 ack 301 ts 51 9        |
+        C > S  PA 111:121 ack 301 ts 60 9   | lost_segment
+        C > S  PA 101:111 ack 301 ts 55 9   | out_of_order
+        C > S  PA 121:131 ack 301 ts 54 9   | old_timestamp
+        C > S  RA 131 ack 301 ts 54 9       |
+        C > S  A 131 ack 301                | duplicate_ack
+        C > S  S 900 ts 3 0                 | reused_ports
+    """,
+    "Multipath TCP": """
+        C > S  S 100 mptcp                  | mptcp
+        S > C  SA 300 ack 101 mptcp         | mptcp
+        C > S  A 101 ack 301 mptcp          |
+    """,
     "urgent data": OPEN + """
         C > S  PAU 101:106 ack 301          | urgent
     """,
