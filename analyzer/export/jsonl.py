@@ -12,8 +12,8 @@ from analyzer.export.json_text import JsonLines
 from analyzer.export.packets import packet_table
 from analyzer.tables import Frames, Labels, Packets, Rows
 
-# Rows whose columns and text stay in the processor's cache
-CONNECTION_ROWS = 1024
+# Rows of a block: few enough for the processor's cache, many enough for NumPy
+CONNECTION_ROWS = 4096
 PACKET_ROWS = 4096
 
 CONNECTION_HEAD = '"schema":1,"record":"connection"'
