@@ -359,6 +359,20 @@ class Batch(NamedTuple):
     labels: Labels
 
 
+def frames_at(frames: Frames, at: slice | I64) -> Frames:
+    """Some frames of a batch; their octets stay where they are."""
+    return Frames._make([frames.data, *(column[at] for column in frames[1:])])
+
+
+def batch_at(batch: Batch, at: slice | I64) -> Batch:
+    """Some packets of a batch."""
+    return Batch(
+        frames_at(batch.frames, at),
+        Packets._make(column[at] for column in batch.packets),
+        Labels._make(column[at] for column in batch.labels),
+    )
+
+
 SNIPPET_LEN = 64
 """Octets kept of each payload in a Life."""
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 import click
 import numpy as np
 
-from analyzer.cli import servers
+from analyzer.cli import colors, servers
 from analyzer.cli.aside import Aside
 from analyzer.cli.choice import check_numbers, ranges_of
 from analyzer.cli.destination import destination
@@ -53,10 +53,7 @@ Examples:
 @click.option("--zeros", is_flag=True, help="With --raw: zeros for what is missing, so that all else keeps its offset.")
 @click.option("-o", "--output", metavar="PATH", help="Write to a file; - is standard output, also for --raw.")
 @servers.option
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-    help="Colour; auto means on a terminal, unless NO_COLOR is set.",
-)  # fmt: skip
+@colors.option
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], chosen: str | None, messages: bool, in_hex: bool,

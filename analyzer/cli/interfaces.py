@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from analyzer.capture.live import ANY, LinkInterface, interfaces, lacking
+from analyzer.cli import colors
 from analyzer.render.screen import Screen, cells, screen_of
 from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, QUIET, Word
@@ -19,10 +20,7 @@ Examples:
 
 
 @click.command("interfaces", epilog=_EXAMPLES)
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-    help="Colour; auto means on a terminal, unless NO_COLOR is set.",
-)  # fmt: skip
+@colors.option
 def command(color: str) -> None:
     """Show the interfaces of this machine: their state and addresses, and whether you may listen there."""
     screen = screen_of(color)

@@ -21,7 +21,7 @@ import click
 from analyzer.capture import live
 from analyzer.capture.live import LiveCapture, interfaces
 from analyzer.capture.saving import CaptureWriter
-from analyzer.cli import servers
+from analyzer.cli import colors, servers
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
@@ -36,7 +36,7 @@ from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.untrusted import visible
-from analyzer.tables import Frames
+from analyzer.tables import frames_at
 
 _EXAMPLES = """\b
 Examples:
@@ -86,10 +86,7 @@ _SECOND_NS = 1_000_000_000
 @click.option("--check-kernel", is_flag=True, help="Compare the states with those of this machine's own sockets.")
 @click.option("--hosts", metavar="PATH", help="Names of addresses, a file like /etc/hosts.")
 @click.option("--services", metavar="PATH", help="Names of ports, a file like /etc/services.")
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-    help="Colour; auto means on a terminal, unless NO_COLOR is set.",
-)  # fmt: skip
+@colors.option
 @click.pass_context
 def command(
     context: click.Context, /, filter_words: tuple[str, ...], interface: str | None, snaplen: int,
@@ -165,17 +162,12 @@ def _follow(watch: Watch, capture: LiveCapture, shown: Shown, count: int | None,
             was_stopped = is_stopped
             frames = capture.poll(max(min(watch.patience_s, deadline - time.monotonic()), 0))
             if frames is not None:
-                watch.take(frames if count is None else _first(frames, count - watch.packets))
+                watch.take(frames if count is None else frames_at(frames, slice(count - watch.packets)))
             if watch.trouble or watch.packets == count or (frames is None and (was_stopped or capture.ended)):
                 return
             watch.tick(is_drained=frames is None)
             if not is_stopped and (shown.wants_end() or time.monotonic() >= deadline):
                 stop()
-
-
-def _first(frames: Frames, count: int) -> Frames:
-    """The first so many packets of a batch."""
-    return Frames._make([frames.data, *(column[:count] for column in frames[1:])])
 
 
 def _become(name: str) -> None:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import click
 
-from analyzer.cli import servers
+from analyzer.cli import colors, servers
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
@@ -48,10 +48,7 @@ Examples:
 @click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
 @servers.option
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-    help="Colour; auto means on a terminal, unless NO_COLOR is set.",
-)  # fmt: skip
+@colors.option
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,

@@ -23,7 +23,7 @@ from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.watched import Watched
 from analyzer.render.words import QUIET
-from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, Frames, Labels, Packets
+from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, batch_at
 
 _FRAME_S = 0.1
 """The screen is drawn at most so often."""
@@ -149,7 +149,7 @@ class Terminal:
         if packets > self._room:
             chosen = most_telling(batch, self._room)
             self._skipped += packets - len(chosen)
-            batch = _part(batch, chosen)
+            batch = batch_at(batch, chosen)
         if self._room:
             self._room -= len(batch.labels.connection)
             self._scrolled.append(self._timeline.render(batch))
@@ -194,19 +194,10 @@ def most_telling(batch: Batch, room: int) -> I64:
     """So many packets of a batch, in order: those that open, close or are in trouble, and the latest of the others."""
     events = batch.labels.events
     is_news = (batch.packets.flags & (SYN | FIN | RST) != 0) | (events != 0)
-    is_news &= events != 1 << Event.CAPTURE_DUPLICATE
+    is_news &= events & 1 << Event.CAPTURE_DUPLICATE == 0
     order = np.argsort(is_news, kind="stable")
     chosen: I64 = np.sort(order[len(order) - room :])
     return chosen
-
-
-def _part(batch: Batch, at: I64) -> Batch:
-    """Some packets of a batch."""
-    return Batch(
-        Frames._make([batch.frames.data, *(column[at] for column in batch.frames[1:])]),
-        Packets._make(column[at] for column in batch.packets),
-        Labels._make(column[at] for column in batch.labels),
-    )
 
 
 def _size() -> os.terminal_size:

@@ -17,7 +17,7 @@ from analyzer.render.tcpdump.names import Names
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
-from analyzer.tables import Batch, Frames, Labels, Packets
+from analyzer.tables import Batch, Frames, batch_at, frames_at
 
 _EXAMPLES = """\b
 Examples:
@@ -102,10 +102,7 @@ def print_all(texts: Iterable[bytes | memoryview], at_once: bool) -> None:
 def first_frames(batches: Iterable[Frames], count: int | None) -> Iterator[Frames]:
     """Batches up to the packet of that number, all of them for None."""
     for frames in batches:
-        if count is None or count >= len(frames.start):
-            yield frames
-        else:
-            yield Frames._make([frames.data, *(column[:count] for column in frames[1:])])
+        yield frames_at(frames, slice(count))
         if count is not None:
             count -= len(frames.start)
             if count <= 0:
@@ -115,11 +112,8 @@ def first_frames(batches: Iterable[Frames], count: int | None) -> Iterator[Frame
 def first_batches(batches: Iterable[Batch], count: int | None) -> Iterator[Batch]:
     """The same for batches of a run."""
     for batch in batches:
-        [frames] = first_frames([batch.frames], count)
-        n = len(frames.start)
-        packets = Packets._make(column[:n] for column in batch.packets)
-        yield Batch(frames, packets, Labels._make(column[:n] for column in batch.labels))
+        yield batch_at(batch, slice(count))
         if count is not None:
-            count -= n
+            count -= len(batch.frames.start)
             if count <= 0:
                 return

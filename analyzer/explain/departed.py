@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.explain.quality import Coverage, coverage_of
+from analyzer.explain.quality import Coverage, count_kinds, coverage_of
 from analyzer.explain.why import Cause, causes_of
-from analyzer.tables import I64, Protocol, Rows
+from analyzer.tables import I64, Rows
 
 
 class Departed:
@@ -28,9 +28,9 @@ class Departed:
 
     def add(self, connections: Rows, endpoints: Rows) -> None:
         """Add CONNECTION[n] and their ENDPOINT[n, Side]."""
-        tcp = int((connections["protocol"] == Protocol.TCP).sum())
+        tcp, udp = count_kinds(connections)
         self.tcp += tcp
-        self.udp += len(connections) - tcp
+        self.udp += udp
         self.coverage = self.coverage.plus(coverage_of(connections, endpoints))
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())

@@ -10,8 +10,8 @@ import os
 import textwrap
 from collections.abc import Iterator
 
-from analyzer.explain.fragments import overlapping, reassembled
 from analyzer.explain.quality import Quality
+from analyzer.render.fragments import overlapping, reassembled
 from analyzer.render.quantities import count, counted, duration, size
 from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.untrusted import visible

@@ -22,6 +22,7 @@ import scapy.arch.linux  # noqa: F401 (a namespace that ends has scapy list the 
 
 from analyzer.cli.shown import most_telling
 from analyzer.pipeline import Run
+from analyzer.tables import Event
 from tests.capture.namespaces import PATIENCE, ip, namespace, needs_root, pair, within
 
 ROOT = Path(__file__).parents[2]
@@ -403,6 +404,8 @@ def test_the_most_telling_packets() -> None:
     assert most_telling(batch, 3).tolist() == [1, 6, 8]
     assert most_telling(batch, 4).tolist() == [0, 1, 6, 8]
     assert most_telling(batch, 6).tolist() == [0, 1, 6, 7, 8, 9]
+    batch.labels.events[6] = 1 << Event.CAPTURE_DUPLICATE | 1 << Event.RETRANSMISSION
+    assert most_telling(batch, 3).tolist() == [0, 1, 8], "a copy is no news, whatever Wireshark says of it"
 
 
 # ---------------------------------------------------------------- what cannot be, and interfaces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.explain.fragments import overlapping, reassembled
+from analyzer.render.fragments import overlapping, reassembled
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from analyzer.render.quantities import counted
+
 
 def reassembled(datagrams: int, given_up: int) -> str:
     """How many datagrams were made of fragments, and of how many some fragments never came; empty for none."""
     if not datagrams and not given_up:
         return ""
-    made = f"{_counted(datagrams, 'datagram')} reassembled from fragments"
+    made = f"{counted(datagrams, 'datagram')} reassembled from fragments"
     return f"{made}, {given_up:,} incomplete" if given_up else made
 
 
@@ -16,8 +18,4 @@ def overlapping(overlaps: int) -> str:
     if not overlaps:
         return ""
     verb = "overlaps" if overlaps == 1 else "overlap"
-    return f"{_counted(overlaps, 'fragment')} {verb} others: what came first is shown, the receiver may have seen else"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{counted(overlaps, 'fragment')} {verb} others: what came first is shown, the receiver may have seen else"
