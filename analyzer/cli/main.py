@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +25,8 @@ COMMANDS = {
     "export": "Write records of connections or packets for machines.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
 }
+
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 _EXAMPLES = """\b
 Examples:
@@ -46,7 +48,8 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"analyzer.cli.{name}").command
+        with _without_blas_threads():
+            command: click.Command = import_module(f"analyzer.cli.{name}").command
         return command
 
     def invoke(self, context: click.Context) -> Any:
@@ -71,6 +74,20 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="tcpflow-view", prog_name="tcpflow-view")
 def tcpflow_view() -> None:
     """See the life of every TCP connection in a capture: handshake, data, teardown, both ends' states, why it ended."""
+
+
+@contextmanager
+def _without_blas_threads() -> Iterator[None]:
+    """While NumPy is imported: nothing here needs linear algebra, and OpenBLAS's waiting threads take a processor."""
+    given = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = given
 
 
 def _discard_output() -> None:
