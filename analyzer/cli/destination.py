@@ -1,4 +1,4 @@
-"""Where a command's result goes: standard output, or the file after ``-o``."""
+"""Where a command's result goes: standard output, or the file after an option like ``-o``."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from analyzer.render.untrusted import visible
 
 
 @contextmanager
-def destination(output: str | None, file: str) -> Iterator[BinaryIO]:
-    """Standard output, or a new file. Raises UsageError when it cannot be written or is the capture itself."""
+def destination(output: str | None, file: str, option: str = "-o") -> Iterator[BinaryIO]:
+    """Standard output, or a new file. Raises UsageError when it cannot be written or is the capture itself.
+
+    ``option`` is the one that named it.
+    """
     if output is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
-        raise UsageError(f"-o {visible(output)}: that is the capture itself; give another file")
+        raise UsageError(f"{option} {visible(output)}: that is the capture itself; give another file")
     try:
         out = open(output, "wb")  # noqa: SIM115
     except OSError as error:
-        raise UsageError(f"-o {visible(output)}: cannot write there: {error.strerror}") from None
+        raise UsageError(f"{option} {visible(output)}: cannot write there: {error.strerror}") from None
     try:
         with out:
             yield out

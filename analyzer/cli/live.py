@@ -25,6 +25,7 @@ from analyzer.cli import colors, servers
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
+from analyzer.cli.waits import Waits
 from analyzer.cli.watch import Watch
 from analyzer.errors import UsageError
 from analyzer.explain.departed import Departed
@@ -133,7 +134,7 @@ def command(
         owners = stack.enter_context(Owners())
         shown: Shown
         if can_pin(screen):
-            shown = Terminal(printer, color, expression, saved_to or "", owners.of)
+            shown = Terminal(printer, color, expression, saved_to or "", owners.of, finding=Waits(owners).finding)
         else:
             shown = Lines(Timeline(screen, printer))
             click.echo(f"tcpflow-view: listening on {visible(interface)}", err=True)

@@ -17,14 +17,20 @@ import click
 
 from analyzer.cli import colors, servers
 from analyzer.cli.choice import KEYS, KINDS, chosen
+from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
-from analyzer.pipeline import lives, survey
+from analyzer.cli.waits import held_at_the_end
+from analyzer.errors import UsageError
+from analyzer.explain.walk import walk
+from analyzer.pipeline import Run, lives, survey
+from analyzer.render.addresses import endpoint
 from analyzer.render.screen import screen_of
+from analyzer.render.state_svg import state_svg
 from analyzer.render.table import ADVICE, ADVICE_CHOSEN
-from analyzer.tables import Life, Rows
+from analyzer.tables import Life, Protocol, Rows, Side, rows_of
 
 _INVITATION = " -c N shows the life of connection N, -c 1,4-7 of several."
 
@@ -35,6 +41,7 @@ Examples:
   tcpflow-view read capture.pcapng.gz -c 1,4-7 --all
   tcpflow-view read capture.pcap --only refused,reset,troubled
   tcpflow-view read capture.pcap --sort retransmitted
+  tcpflow-view read capture.pcap -c 3 --states
   zcat capture.pcap.gz | tcpflow-view read -
   tcpdump -U -w - -i lo port 1235 | tcpflow-view read -
 """
@@ -48,11 +55,13 @@ Examples:
 @click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
 @servers.option
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
+@click.option("--states", is_flag=True, help="Draw each side's way through the states of RFC 9293's figure 5.")
+@click.option("--states-svg", metavar="FILE", help="Write that picture of one connection to FILE, as SVG.")
 @colors.option
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
-    sort: str | None, server_ends: tuple[str, ...], whole: bool, color: str,
+    sort: str | None, server_ends: tuple[str, ...], whole: bool, states: bool, states_svg: str | None, color: str,
 ) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
@@ -77,14 +86,20 @@ def command(
         screen = screen_of(color)
         numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
         told = numbers if named is not None or len(numbers) <= FEW_CONNECTIONS else ()
+        if states_svg is not None:
+            _check_one(run, told)
         if not isinstance(source, str):
             source.seek(first)
         found = _lives(source, expression, told, known, whole)
         lives_in_order = {number: found[number] for number in told}
+        if states_svg is not None:
+            _write_svg(run, told[0], found[told[0]], states_svg, file)
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
         write_summary(
-            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, advice=advice
-        )
+            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
+            advice=advice,
+        )  # fmt: skip
+        screen.write(held_at_the_end(run, numbers, screen))
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
@@ -104,6 +119,22 @@ def _is_pipe(file: str) -> bool:
         return stat.S_ISFIFO(os.stat(file).st_mode)
     except OSError:
         return False
+
+
+def _check_one(run: Run, told: Sequence[int]) -> None:
+    """Raise UsageError unless one TCP connection is told."""
+    rows = run.connections[rows_of(run.connections[: run.count], told)]
+    if len(told) != 1 or rows["protocol"][0] != Protocol.TCP:
+        raise UsageError("--states-svg draws one TCP connection: choose it with -c N")
+
+
+def _write_svg(run: Run, number: int, life: Life, output: str, file: str) -> None:
+    """Draw the states of the connection with this number."""
+    (row,) = rows_of(run.connections[: run.count], [number]).tolist()
+    client, server = (endpoint(run.connections[row], side) for side in Side)
+    drawn = state_svg(walk(life), run.last_ns, f"{client} → {server}")
+    with destination(output, file, "--states-svg") as out:
+        out.write(drawn.encode())
 
 
 def _lives(

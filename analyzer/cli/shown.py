@@ -22,7 +22,7 @@ from analyzer.render.screen import NARROWEST, Screen, screen_of
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.watched import Watched
-from analyzer.render.words import QUIET
+from analyzer.render.words import QUIET, Word
 from analyzer.tables import FIN, I64, RST, SYN, Batch, Event, batch_at
 
 _FRAME_S = 0.1
@@ -94,7 +94,8 @@ class Terminal:
     """Lines that scroll above a table of what lives. What cannot be read at this speed is skipped and counted.
 
     ``clock`` gives the time by which packets are stamped, in ns. Where it is not alone, the program that writes the
-    packets has standard input, and may write to this terminal when it ends.
+    packets has standard input, and may write to this terminal when it ends. ``finding`` gives what a person should know
+    of besides.
     """
 
     patience_s = _FRAME_S
@@ -102,9 +103,10 @@ class Terminal:
     def __init__(
         self, printer: TcpdumpPrinter, color: str, expression: str, saved_to: str, owners: Owners, *,
         clock: Callable[[], int] = time.time_ns, is_alone: bool = True,
+        finding: Callable[[Run], Word] = lambda _: Word(""),
     ) -> None:  # fmt: skip
         self._printer, self._color, self._expression, self._saved_to = printer, color, expression, saved_to
-        self._clock, self._is_alone = clock, is_alone
+        self._clock, self._is_alone, self._finding = clock, is_alone, finding
         self._watched = Watched()
         self._table = LiveTable(self._watched, owners)
         self._pinned = Pinned()
@@ -166,6 +168,7 @@ class Terminal:
         heading = Heading(
             run.capture.path, self._expression, int((now - self._began) * 1e9), run.packets, lost, self._saved_to,
             run.started - run.count, "q quits" if self._is_alone else "Ctrl-C ends",
+            self._finding(run),
         )  # fmt: skip
         rows = run.connections[: run.count], run.endpoints[: run.count]
         self._write(self._table.lines(heading, *rows, self._clock(), self._screen, max(self._size.lines // 2, 1)))

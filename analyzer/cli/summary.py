@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
+from analyzer.explain.walk import walk
 from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.quality import quality
 from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
+from analyzer.render.state_picture import state_picture
 from analyzer.render.table import ADVICE, table
 from analyzer.render.words import ENDINGS
-from analyzer.tables import Count, Life, Rows, rows_of
+from analyzer.tables import Count, Life, Protocol, Rows, rows_of
 
 FEW_CONNECTIONS = 5
 """Up to so many connections are all told without being asked for."""
@@ -38,12 +40,13 @@ def quality_of(run: Run, expression: str) -> Quality:
 
 def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
-    whole: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
+    whole: bool = False, states: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
 
-    ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row.
+    ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
+    ``remark`` gives a sentence more about a CONNECTION row.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
@@ -54,6 +57,8 @@ def write_summary(
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
         screen.write(ladder(_story(run, row, lives[number], found, remark), screen, whole=whole))
+        if states and connections[row]["protocol"] == Protocol.TCP:
+            screen.write(state_picture(walk(lives[number]), run.last_ns, screen))
 
 
 def _story(run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str]) -> Story:

@@ -13,6 +13,7 @@ from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Shown
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.waits import Waits
 from analyzer.errors import AnalyzerError
 from analyzer.explain.departed import Departed
 from analyzer.explain.kernel_states import KernelStates
@@ -110,6 +111,7 @@ class Watch:
         lives = self._lives.found() if run.started <= FEW_CONNECTIONS else {}
         path, sentence = self._capture.path, self._owners.sentence
         write_summary(run, found, path, numbers, lives, screen, advice=_ADVICE, remark=sentence)
+        screen.write(Waits(self._owners).at_the_end(run, screen))
         screen.write(self._remarks())
 
     def _remarks(self) -> Iterator[str]:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from analyzer.explain.walk import PASSED, states_before
 from analyzer.render.addresses import endpoint, port, shortened
 from analyzer.render.arrow import SPACIOUS, arrow
 from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
@@ -26,17 +27,14 @@ from analyzer.render.segment import Segment, Traffic, segments, traffic
 from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
 from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
-from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
-from analyzer.tcp.states import FIRST_SEGMENT, State
+from analyzer.tables import Life, Phase, Protocol, Rows, Side
+from analyzer.tcp.states import State
 
 _PAUSE_NS = 1_000_000_000
 """A pause from this length on is pointed out."""
 
 _PASSED = {
-    # RFC 9293 3.10.7.4: a segment's ACK is processed before its FIN
-    (State.FIN_WAIT_1, State.TIME_WAIT): "by FIN-WAIT-2",
-    (State.SYN_RECEIVED, State.CLOSE_WAIT): "by ESTAB",
-    (State.SYN_SENT, State.CLOSE_WAIT): "by ESTAB",
+    moved: "by ESTAB" if state == State.ESTABLISHED else f"by {STATES[state].text}" for moved, state in PASSED.items()
 }
 """What is passed when one segment moves an endpoint over two of figure 5's arrows; ESTAB is the figure's own word."""
 
@@ -127,7 +125,7 @@ class _Ladder:
         names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
         yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
         if self._is_tcp:
-            client, server = _states_before(self._segments[0])
+            client, server = self._states_before()
             yield self._grid.row(" ", client=STATES[client].text, server=STATES[server].text)
 
     def _packet(self, index: int, bar: str) -> Iterator[str]:
@@ -179,10 +177,15 @@ class _Ladder:
             last = self._segments[index - 1]
             before = (State(last.client_state), State(last.server_state))
         else:
-            before = _states_before(segment)
+            before = self._states_before()
         after = (State(segment.client_state), State(segment.server_state))
         entered = [STATES[new].text if new != old else "" for old, new in zip(before, after, strict=True)]
         return entered, [_PASSED.get(pair, "") for pair in zip(before, after, strict=True)]
+
+    def _states_before(self) -> tuple[State, State]:
+        """The states of client and server before the first packet seen."""
+        first = self._segments[0]
+        return states_before(first.flags, Side(first.side))
 
     def _fold(self, hidden: range, bar: str) -> Iterator[str]:
         """The rows for packets that are not shown."""
@@ -237,12 +240,3 @@ def _turn_text(turn: Turn, width: int) -> str:
     while sum(len(fact) + 3 for fact in facts) - 3 > width and len(facts) > 2:
         del facts[2]
     return " · ".join(facts)
-
-
-def _states_before(first: Segment) -> tuple[State, State]:
-    """The states of client and server before the first packet seen."""
-    kind = "any other"
-    if first.flags & SYN:
-        kind = "SYN,ACK" if first.flags & ACK else "SYN"
-    sender, receiver = FIRST_SEGMENT[kind]
-    return (sender, receiver) if first.side == Side.CLIENT else (receiver, sender)

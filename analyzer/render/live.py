@@ -61,6 +61,8 @@ class Heading(NamedTuple):
     """Connections that are no longer in the tables."""
     keys: str = "q quits"
     """What a person can do."""
+    finding: Word = Word("")
+    """What a person should know of, in a line of its own."""
 
 
 class _Column(NamedTuple):
@@ -103,7 +105,10 @@ class LiveTable:
         lines = [_heading(heading, screen)]
         if room < 4:
             return lines
-        chosen, living = self._watched.choose(connections, endpoints, now_ns, room - 3)
+        if heading.finding.text and room > 4:
+            line = fit(marked(heading.finding), screen.width - 1)
+            lines.append(f" {screen.paint(line, heading.finding.style)}")
+        chosen, living = self._watched.choose(connections, endpoints, now_ns, room - len(lines) - 2)
         if not chosen:
             text = "no connection lives" if len(connections) else "waiting for packets"
             return [*lines, screen.paint(f" {text}", QUIET)]
