@@ -113,10 +113,10 @@ def rehash(old: I64, new: I64, connections: Rows) -> None:
 def is_new_incarnation(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
     """Whether segment ``i`` starts another connection on a known 4-tuple.
 
-    A SYN does with another initial sequence number, or after the end of the former connection. A SYN whose number fits
-    what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open. A SYN-ACK with another
-    number does after the end, or when nothing was seen of the client: else it is a stray, and so is one that answers
-    the client's SYN when that had its answer.
+    A SYN does with another initial sequence number, or after the former connection's end (not after ``was_refused``). A
+    SYN whose number fits what was seen was only late, and in SYN-SENT the other side's SYN is a simultaneous open. A
+    SYN-ACK with another number does after the end, or when nothing was seen of the client: else it is a stray, and so
+    is one that answers the client's SYN when that had its answer.
 
     Deviates: to Wireshark 4.0 a SYN with the former number is never another connection, one with FIN or RST may be.
     """
@@ -132,10 +132,22 @@ def is_new_incarnation(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
             return False
         return known & KNOWS_SND != 0 and seq != wide(fwd["iss"]) and (ended or wide(rev["packets"]) == 0)
     if known & (KNOWS_ISS | KNOWS_SND):
-        return seq != wide(fwd["iss"]) or ended
+        return seq != wide(fwd["iss"]) or (ended and not was_refused(fwd, rev))
     if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
         return wide(rev["state"]) == State.CLOSED
     return not wide(rev["known"]) & GOT_ACK or seq_add(seq, 1) != wide(rev["ack"])
+
+
+@kernel(inline=True)
+def was_refused(fwd: Rows, rev: Rows) -> bool:
+    """Whether a RST came after the SYN of ``fwd``, and no SYN from the other side: nothing has been open so far.
+
+    The same SYN may then come again, for the same connect(): the RST was not acceptable (RFC 9293 3.10.7.3), or the
+    client's own, against a half-open connection (figure 9), or the client is Windows, which tries again when refused.
+    """
+    if wide(fwd["syns"]) == 0 or wide(rev["syns"]) or wide(fwd["fins"]) + wide(rev["fins"]):
+        return False
+    return wide(fwd["resets"]) + wide(rev["resets"]) > 0
 
 
 @kernel(inline=True)

@@ -45,11 +45,12 @@ from analyzer.tcp.connections import (
     rehash,
     side_of,
     start_connection,
+    was_refused,
 )
 from analyzer.tcp.duplicates import COLUMNS, PLACES, fingerprint_of, is_copy, remember, seen_at
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
-from analyzer.tcp.history import CARET, note_gap, note_segment, note_state, write_letter
+from analyzer.tcp.history import CARET, ZeekState, note_gap, note_segment, note_state, write_letter
 from analyzer.tcp.letting_go import keep_slots, move_together
 from analyzer.tcp.measures import note_in_flight, note_silence, note_window
 from analyzer.tcp.phases import phase_of
@@ -258,6 +259,22 @@ def first_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pa
 
 
 @kernel(inline=True)
+def open_again(fwd: Rows, rev: Rows) -> None:
+    """The SYN of ``fwd`` comes again after it ``was_refused``: the states are as before the first one.
+
+    The packets that are remembered are those of the latest attempt, for it decides what becomes of the connection.
+    """
+    fwd["state"] = BEFORE_SYN_SENDER
+    rev["state"] = BEFORE_SYN_RECEIVER
+    rev["known"] = 0
+    fwd["zeek_state"] = ZeekState.INACTIVE
+    rev["zeek_state"] = ZeekState.INACTIVE
+    fwd["syn_packet"] = 0
+    fwd["rst_packet"] = 0
+    rev["rst_packet"] = 0
+
+
+@kernel(inline=True)
 def segment(
     connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int, number: int,
     transitions: U8,
@@ -267,6 +284,8 @@ def segment(
     side = wide(labels.side[i])
     expire(fwd, transitions, ts_ns)
     expire(rev, transitions, ts_ns)
+    if flags & (SYN | ACK | FIN | RST) == SYN and was_refused(fwd, rev):
+        open_again(fwd, rev)
 
     phase = phase_of(connection, side, fwd, rev, packets, i)
     labels.phase[i] = phase
@@ -299,12 +318,13 @@ def segment(
 
 @kernel(inline=True)
 def copy(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int) -> None:
-    """Segment ``i`` is the capture's copy of one that ``fwd`` sent: a packet more, and nothing else."""
+    """Segment ``i`` is the capture's copy of one that ``fwd`` sent: a packet more, and no more but to Wireshark."""
     fwd["packets"] = wide(fwd["packets"]) + 1
     fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
     phase = wide(connection["phase"])
     note_phase(connection, phase, ts_ns)
     labels.phase[i] = phase
+    note_completeness(connection, wide(packets.flags[i]), wide(packets.payload_len[i]))
     label(wide(labels.side[i]), fwd, rev, packets, labels, i)
 
 
@@ -337,9 +357,9 @@ def note_phase(connection: Rows, phase: int, ts_ns: int) -> None:
 
 @kernel(inline=True)
 def note_completeness(connection: Rows, flags: int, payload_len: int) -> None:
-    """Wireshark's tcp.completeness: a first segment counts when it is a SYN, a SYN when it is the first.
+    """Wireshark's tcp.completeness: a first segment counts when it is a SYN, a SYN when it is the first. Copies count.
 
-    Deviates: so is the SYN of a connection that FTP's commands announced, which Wireshark leaves out.
+    Deviates: the SYN of a connection that FTP's commands announced counts too; Wireshark leaves it out.
     """
     seen = wide(connection["completeness"])
     if wide(connection["first_packet"]) == wide(connection["last_packet"]):

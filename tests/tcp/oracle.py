@@ -19,9 +19,11 @@ what the observer promises to remember: ``Connection.scattered`` says that it ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from tests.tcp.conn_state import conn_state
 
 CLIENT, SERVER = 0, 1
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -32,7 +34,7 @@ Host = tuple[object, int]
 
 
 class Sent(NamedTuple):
-    """A TCP segment: who to whom, when, and its header."""
+    """A TCP segment: who to whom, when, its header, and whether it is a copy that the capture made."""
 
     number: int
     ts_ns: int
@@ -43,6 +45,7 @@ class Sent(NamedTuple):
     ack: int
     payload_len: int
     window: int
+    copied: bool = False
 
 
 class Label(NamedTuple):
@@ -89,7 +92,8 @@ class End:
     fin: int | None = None
     """Sequence number of the FIN that it sent."""
     closes: bool = False
-    """Whether it sent a segment with FIN, even one that says RST too."""
+    synchronizes: bool = False
+    """Whether it sent a segment with FIN, or with SYN, even one that says RST too."""
     has_peers_fin: bool = False
     ack: int | None = None
     """The latest acknowledgement that it sent."""
@@ -135,7 +139,8 @@ class Connection:
 
     @property
     def verdict(self) -> str:
-        return conn_state(*self.ends)
+        client, server = self.ends
+        return conn_state(client.zeek, server.zeek, client.payload == 0 and server.payload == 0)
 
 
 def reconstruct(segments: Iterable[Sent]) -> tuple[list[Label], list[Connection]]:
@@ -146,14 +151,17 @@ def reconstruct(segments: Iterable[Sent]) -> tuple[list[Label], list[Connection]
     for segment in segments:
         pair = frozenset((segment.source, segment.destination))
         connection = latest.get(pair)
-        if connection is None or starts_anew(connection, segment):
+        if connection is None or (starts_anew(connection, segment) and not segment.copied):
             before = connection
             connection = latest[pair] = opened_by(segment, len(connections))
             connection.former = before
             connections.append(connection)
         elif connection.former and speaks_of_former(connection, segment):
             connection = connection.former
-        labels.append(take(connection, segment))
+        if segment.copied:
+            connection.completeness |= completeness(connection, segment)
+        else:
+            labels.append(take(connection, segment))
     return labels, connections
 
 
@@ -176,12 +184,18 @@ def starts_anew(connection: Connection, segment: Sent) -> bool:
         late = other.iss is not None and segment.ack == beyond(other.iss, 1) and other.state != "SYN_SENT"
         return another_number and not late and (connection.ended or other.packets == 0)
     if mine.iss is not None:
-        return another_number or connection.ended
+        return another_number or (connection.ended and not was_refused(connection, side))
     if other.state == "CLOSED":
         return True
     if other.state == "SYN_SENT":
         return False  # simultaneous open
     return other.ack is None or beyond(segment.seq, 1) != other.ack
+
+
+def was_refused(connection: Connection, side: int) -> bool:
+    """Whether a side's SYN met a RST before the other sent one, so that nothing was open yet and it may come again."""
+    mine, other = connection.ends[side], connection.ends[1 - side]
+    return mine.synchronizes and not other.synchronizes and connection.reset and not (mine.closes or other.closes)
 
 
 def speaks_of_former(connection: Connection, segment: Sent) -> bool:
@@ -231,6 +245,11 @@ def take(connection: Connection, segment: Sent) -> Label:
     for end in connection.ends:
         if end.state == "TIME_WAIT" and segment.ts_ns - end.time_wait_ns >= TWO_MSL_NS:
             end.enter("CLOSED", segment.ts_ns)
+    if flags & (SYN | ACK | FIN | RST) == SYN and was_refused(connection, side):
+        sender.state, receiver.state = "CLOSED", "LISTEN"
+        sender.zeek = receiver.zeek = "inactive"
+        receiver.iss = receiver.snd_una = receiver.snd_nxt = receiver.rcv_nxt = receiver.ack = None
+        receiver.syn, receiver.octets = False, set()
 
     connection.phase = phase_of(connection, side, segment)
     connection.history += letters(connection, side, segment)
@@ -243,6 +262,7 @@ def take(connection: Connection, segment: Sent) -> Label:
         connection.closed_by = closer(connection.closed_by, side, receiver, segment)
     connection.reset |= bool(flags & RST)
     connection.ended |= bool(flags & (FIN | RST))
+    sender.synchronizes |= bool(flags & SYN)
     sender.packets += 1
     sender.payload += segment.payload_len
 
@@ -565,26 +585,3 @@ def zeek_moves(side: int, me: End, peer: End, segment: Sent) -> None:
             me.enter_zeek("reset")
     elif me.zeek == "closed" and rst and peer.zeek != "closed":
         me.enter_zeek("reset")
-
-
-def conn_state(client: End, server: End) -> str:
-    """Zeek's conn_state, each code with its condition."""
-    o, r = client.zeek, server.zeek
-    unseen = ("inactive", "partial")
-    silent = client.payload == 0 and server.payload == 0
-    rules: Sequence[tuple[str, bool]] = (
-        ("REJ", r == "reset" and (o in ("syn sent", "syn-ack sent") or (o == "reset" and silent))),
-        ("RSTRH", r == "reset" and o in unseen),
-        ("RSTR", r == "reset"),
-        ("RSTOS0", o == "reset" and r in unseen),
-        ("RSTO", o == "reset"),
-        ("SF", o == r == "closed"),
-        ("SH", o == "closed" and r in unseen),
-        ("S2", o == "closed"),
-        ("SHR", r == "closed" and o in unseen),
-        ("S3", r == "closed"),
-        ("S0", o == "syn sent" and r == "inactive"),
-        ("S1", o == r == "established"),
-        ("OTH", True),
-    )
-    return next(code for code, holds in rules if holds)

@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.decode.packets import decode
-from analyzer.tables import ACK, Event
+from analyzer.tables import ACK, SYN, Event
 from analyzer.tcp.reconstruct import Reconstruction
 from tests.script import HOSTS, Segment, frame, frames, packet_lines, parse, play
 from tests.tcp.conversations import conversations
@@ -231,12 +232,18 @@ CASES = {
         C > S  S 900                        | reused_ports
         S > C  SA 800 ack 901               |
     """,
+    "a SYN that was refused comes again": """
+        C > S  S 100                        |
+        S > C  RA 0 ack 101                 |
+        C > S  S 100                        | retransmission
+        S > C  SA 300 ack 101               | reused_ports
+        C > S  A 101 ack 301                |
+    """,
 }  # fmt: skip
 
 OURS = {
-    "reused ports, the same number after the end": """
-        C > S  S 100                        |
-        S > C  RA 0 ack 101                 |
+    "reused ports, the same number after the end": OPEN + """
+        C > S  R 101                        |
         C > S  S 100                        | reused_ports
     """,
     "Fast Open": """
@@ -405,13 +412,17 @@ def test_tshark_says_the_same(tmp_path: Path) -> None:
 @settings(max_examples=6)
 @given(st.lists(conversations(), min_size=8, max_size=16))
 def test_tshark_says_the_same_of_what_is_made_up(made_up: list[list[Segment]]) -> None:
-    """But for what we see as several connections, and for sequence numbers 0 and one before."""
+    """But for what we or it see as several connections, and for sequence numbers 0 and one before."""
     asked, said = [], []
     for segments in made_up:
         labels = play(segments).labels
+        bare_syn = np.array([one.flags & (SYN | ACK) == SYN for one in segments])
+        one_connection = (labels.connection == 1).all() and not (
+            labels.events[bare_syn] >> Event.REUSED_PORTS & 1
+        ).any()
         numbers = [number for one in segments for number in (one.seq, one.seq + 1, one.seq_end)]
         numbers += [one.ack for one in segments if one.flags & ACK]
-        if (labels.connection == 1).all() and all(number % 2**32 for number in numbers):
+        if one_connection and all(number % 2**32 for number in numbers):
             asked.append(segments)
             said += [[name for name in sorted(TSHARK) if bits >> Event[name.upper()] & 1] for bits in labels.events]
     with tempfile.TemporaryDirectory() as folder:

@@ -30,9 +30,46 @@ CASES = {
         C > S  S 900                 | #2 handshake SYN-SENT SYN-RECEIVED
         S > C  SA 700 ack 901        | #2 handshake ESTABLISHED SYN-RECEIVED
     """,
-    "after a RST so is one with the same number": """
+    "a SYN that was refused comes again for the same connect()": """
         C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
         S > C  RA 0 ack 101          | teardown CLOSED CLOSED
+        +0.5 C > S  S 100            | handshake SYN-SENT SYN-RECEIVED
+        S > C  RA 0 ack 101          | teardown CLOSED CLOSED
+        +0.5 C > S  S 100            | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
+        C > S  A 101 ack 301         | handshake ESTABLISHED ESTABLISHED
+        C > S  PA 101:106 ack 301    | data ESTABLISHED ESTABLISHED
+    """,
+    "after a RST that was not acceptable it is the same too": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  RA 0 ack 700          | teardown SYN-SENT CLOSED
+        +1 C > S  S 100              | handshake SYN-SENT SYN-RECEIVED
+    """,
+    "and after the client's RST to a half-open connection that was not captured": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  A 9000000 ack 8000000 | data SYN-SENT SYN-RECEIVED
+        C > S  R 8000000             | teardown SYN-SENT LISTEN
+        +1 C > S  S 100              | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
+        C > S  A 101 ack 301         | handshake ESTABLISHED ESTABLISHED
+    """,
+    "a stray SYN,ACK was refused, then its sender's SYN comes with the same number": """
+        S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
+        C > S  R 101                 | teardown CLOSED LISTEN
+        S > C  S 300                 | handshake SYN-RECEIVED SYN-SENT
+        C > S  SA 101 ack 301        | handshake SYN-RECEIVED ESTABLISHED
+        S > C  A 301 ack 102         | handshake ESTABLISHED ESTABLISHED
+    """,
+    "a FIN with it, or one before it, is no such SYN": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  RA 0 ack 101          | teardown CLOSED CLOSED
+        C > S  SF 100                | teardown SYN-SENT CLOSED
+        C > S  S 100                 | #2 handshake SYN-SENT SYN-RECEIVED
+    """,
+    "after a RST one with the same number is another, when the first was answered": """
+        C > S  S 100                 | handshake SYN-SENT SYN-RECEIVED
+        S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
+        C > S  R 101                 | teardown CLOSED LISTEN
         C > S  S 100                 | #2 handshake SYN-SENT SYN-RECEIVED
     """,
     "after a FIN so is one with the same number": OPEN + """

@@ -1,6 +1,6 @@
 """The reconstruction equals the oracle, on what Hypothesis makes up and on the example captures.
 
-The oracle does not see the copies that a capture made: they change nothing.
+The copies that a capture made change nothing but Wireshark's judgements.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import assume, given
 
@@ -31,23 +32,30 @@ from tests.script import Segment, play
 from tests.tcp import event_oracle, oracle
 from tests.tcp.conversations import conversations, garbage
 
+BOOL = npt.NDArray[np.bool_]
+
 WIRESHARKS = [event for event in Event if event <= Event.REUSED_PORTS]
 """The events that the oracle knows."""
 
 CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
 
 
-def once(packets: Packets, labels: Labels) -> list[int]:
-    """The TCP segments of a batch, without the copies that the capture made: the oracle does not see them."""
-    is_tcp = (packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)
-    found: list[int] = np.flatnonzero(is_tcp & (labels.events & 1 << Event.CAPTURE_DUPLICATE == 0)).tolist()
+def is_tcp(packets: Packets) -> BOOL:
+    """Which packets of a batch are TCP segments."""
+    found: BOOL = (packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)
+    return found
+
+
+def is_copy(labels: Labels) -> BOOL:
+    """Which packets of a batch are copies that the capture made."""
+    found: BOOL = labels.events & 1 << Event.CAPTURE_DUPLICATE != 0
     return found
 
 
 def sent(frames: Frames, packets: Packets, labels: Labels) -> list[oracle.Sent]:
     """The TCP segments of a batch, for the oracle."""
     segments = []
-    for i in once(packets, labels):
+    for i in np.flatnonzero(is_tcp(packets)).tolist():
         source, destination = (
             ((int(packets.ip_version[i]), *packets.address[i, k : k + 4].tolist()), int(port[i]))
             for k, port in ((0, packets.src_port), (4, packets.dst_port))
@@ -55,6 +63,7 @@ def sent(frames: Frames, packets: Packets, labels: Labels) -> list[oracle.Sent]:
         segments.append(oracle.Sent(
             int(frames.number[i]), int(frames.ts_ns[i]), source, destination, int(packets.flags[i]),
             int(packets.seq[i]), int(packets.ack[i]), int(packets.payload_len[i]), int(packets.window[i]),
+            bool(is_copy(labels)[i]),
         ))  # fmt: skip
     return segments
 
@@ -67,7 +76,7 @@ def labelled(packets: Packets, labels: Labels) -> list[oracle.Label]:
             State(int(labels.client_state[i])).name, State(int(labels.server_state[i])).name, int(labels.seq[i]),
             int(labels.ack[i]),
         )
-        for i in once(packets, labels)
+        for i in np.flatnonzero(is_tcp(packets) & ~is_copy(labels)).tolist()
     ]  # fmt: skip
 
 
@@ -93,7 +102,7 @@ def expected(connections: list[oracle.Connection]) -> list[tuple[str, int, str, 
 def seen(frames: Frames, packets: Packets, labels: Labels) -> dict[int, list[event_oracle.Seen]]:
     """The segments of each connection of a batch, for the oracle of events."""
     found: dict[int, list[event_oracle.Seen]] = {}
-    for i in np.flatnonzero((packets.protocol == Protocol.TCP) & (packets.status == Status.WHOLE)).tolist():
+    for i in np.flatnonzero(is_tcp(packets)).tolist():
         scaled = int(packets.options[i]) & HAS_WINDOW_SCALE
         found.setdefault(int(labels.connection[i]), []).append(event_oracle.Seen(
             int(frames.number[i]), int(frames.ts_ns[i]), int(labels.side[i]), int(packets.flags[i]),

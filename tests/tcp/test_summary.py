@@ -13,6 +13,7 @@ SYN = "C > S S 100\n"
 SYN_ACK = "S > C SA 300 ack 101\n"
 ACK = "C > S A 101 ack 301\n"
 OPEN = SYN + SYN_ACK + ACK
+REFUSED = SYN + "S > C RA 0 ack 101\n"
 REQUEST = "C > S PA 101:106 ack 301\n"
 CLIENT_FIN, SERVER_FIN = "C > S FA 101 ack 301\n", "S > C FA 301 ack 102\n"
 CLIENT_RST, SERVER_RST = "C > S R 101\n", "S > C RA 301 ack 101\n"
@@ -33,7 +34,7 @@ VERDICTS = {
     "S0": SYN,
     "S1": OPEN + REQUEST,
     "SF": OPEN + CLIENT_FIN + SERVER_FIN,
-    "REJ": SYN + "S > C RA 0 ack 101",
+    "REJ": REFUSED,
     "S2": OPEN + CLIENT_FIN,
     "S3": OPEN + "S > C FA 301 ack 101",
     "RSTO": OPEN + CLIENT_RST,
@@ -98,6 +99,7 @@ def test_verdicts_of_what_goes_astray(name: str, text: str) -> None:
         ("ShAaG", OPEN + "S > C A 301 ack 150"),
         ("ShAaGDd", OPEN + "S > C A 301 ack 150\nC > S PA 150:160 ack 301\nS > C PA 301:302 ack 160"),
         ("ShAaG", OPEN + "S > C A 301 ack 150\nS > C A 301 ack 160\nS > C A 301 ack 170"),
+        ("ShADaG", OPEN + "C > S A 111:116 ack 301\nC > S A 121:126 ack 301\nS > C A 301 ack 126"),
         ("ShAa", OPEN + "S > C A 301 ack 5000000"),
         ("ShAFa", OPEN + CLIENT_FIN + "S > C A 301 ack 102\nS > C A 301 ack 109"),
         ("ShADTa", OPEN + "C > S PA 106:111 ack 301\nC > S PA 101:106 ack 301\nS > C A 301 ack 111"),
@@ -148,10 +150,33 @@ def test_powers_of_ten() -> None:
         (36, ACK + SERVER_RST),
         (9, "C > S S 100:105"),
         (1, SYN + "C > S S 100:105"),
+        (37, REFUSED + REFUSED),
+        (39, REFUSED + OPEN),
+        (36, "C > S A 101 ack 301 id 7\n" * 2 + "S > C R 301"),
+        (8, "C > S PA 101:106 ack 301 id 7\n" * 2),
+        (3, SYN + "S > C SA 300 ack 101 id 7\n" * 2),
     ],
 )
 def test_completeness(bits: int, text: str) -> None:
     assert rows(text)[0]["completeness"] == bits
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "letters", "packets"),
+    [
+        (REFUSED, "REJ", "Sr", (1, 0, 2)),
+        (REFUSED + REFUSED, "REJ", "Sr", (3, 0, 4)),
+        (REFUSED + SYN, "S0", "Sr", (3, 0, 0)),
+        (REFUSED + OPEN + REQUEST, "S1", "SrhAD", (3, 0, 0)),
+        (REFUSED + OPEN + CLIENT_RST, "RSTO", "SrhAR", (3, 6, 0)),
+        (SYN + "S > C A 900 ack 800\nC > S R 800\n" + OPEN, "S1", "SaRhA", (4, 0, 0)),
+    ],
+)
+def test_the_latest_attempt_counts(text: str, name: str, letters: str, packets: tuple[int, int, int]) -> None:
+    """After a refusal: verdict, history, and the packets with the client's SYN, its RST, the server's RST."""
+    connection, client, server = rows(text)
+    assert (Verdict(verdict(connection, client, server)).name, history(text)) == (name, letters)
+    assert (int(client["syn_packet"]), int(client["rst_packet"]), int(server["rst_packet"])) == packets
 
 
 @pytest.mark.parametrize(
