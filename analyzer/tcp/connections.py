@@ -197,7 +197,7 @@ def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
-        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
+        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.EPHEMERAL_PORT
     return Side.CLIENT, Evidence.FIRST_PACKET
 
 

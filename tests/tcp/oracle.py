@@ -205,9 +205,9 @@ def opened_by(segment: Sent, row: int) -> Connection:
     if syn:
         sender_is_client, evidence = not ack, "SYN_ACK" if ack else "SYN"
     else:
-        for limit in (1024, 32768):
+        for limit, name in ((1024, "PORTS"), (32768, "EPHEMERAL_PORT")):
             if (ports[0] < limit) != (ports[1] < limit):
-                sender_is_client, evidence = ports[0] > ports[1], "PORTS"
+                sender_is_client, evidence = ports[0] > ports[1], name
                 break
     if syn and ack:
         sender, receiver = End("SYN_RECEIVED", actively=False), End("SYN_SENT", actively=True)

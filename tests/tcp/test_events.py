@@ -361,7 +361,7 @@ def test_a_frame_that_had_no_room_for_its_payload() -> None:
 
 def test_every_event_has_its_case() -> None:
     assert {word for text in (CASES | OURS).values() for events in meant(text) for word in events} == {
-        event.name.lower() for event in Event if event != Event.CAPTURE_DUPLICATE
+        event.name.lower() for event in Event if event not in (Event.CAPTURE_DUPLICATE, Event.TURNED_ROUND)
     }
 
 
