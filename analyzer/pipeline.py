@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,11 @@ from analyzer.tables import (
     I64,
     NO_SERVERS,
     SNIPPET_LEN,
+    SYN,
     Batch,
     Count,
+    Event,
+    Evidence,
     Frames,
     Labels,
     Life,
@@ -32,10 +36,12 @@ from analyzer.tables import (
     Rows,
     Side,
     Tunnel,
+    rows_of,
 )
 from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
+from analyzer.tcp.speakers import LOOKED_AT
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -234,7 +240,8 @@ def lives(
 class Lives:
     """Collects the packets of some connections from the batches of a run.
 
-    Of a connection with more than ``most_packets`` the first and the last halves of that number are kept.
+    Where a connection turned round, its packets before that are labelled anew. Of a connection with more than
+    ``most_packets`` the first and the last halves of that number are kept.
     """
 
     def __init__(self, numbers: Collection[int], most_packets: int) -> None:
@@ -256,36 +263,65 @@ class Lives:
 class Streams:
     """What the sides of some connections say, from the batches of a run.
 
+    A connection that may still turn round waits until it cannot (speakers.py).
+
     Attributes: ``wanted`` are the numbers of the connections; it may grow by those that begin in the next batch.
     """
 
-    def __init__(self, wanted: Sequence[range] = ()) -> None:
+    def __init__(self, run: Run, wanted: Sequence[range] = ()) -> None:
         self.wanted = list(wanted)
+        self._run = run
         self._streams: dict[int, Reassembly | Datagrams] = {}
+        self._waiting: dict[int, list[Segment]] = {}
 
     def add(self, batch: Batch) -> Iterator[tuple[int, StreamItem]]:
-        """Take a batch, and give out what can be, with the connection's number."""
+        """Take the run's latest batch, and give out what can be, with the connection's number."""
         frames, packets, labels = batch
         is_wanted = np.zeros(len(labels.connection), np.bool_)
         for numbers in self.wanted:
             is_wanted |= (labels.connection >= numbers.start) & (labels.connection < numbers.stop)
         at = np.flatnonzero(is_wanted)
         columns = (
-            labels.connection, packets.protocol, packets.payload_start, frames.start + frames.caplen, labels.side,
-            frames.number, frames.ts_ns, packets.seq, packets.ack, packets.flags, packets.payload_len,
+            labels.connection, packets.protocol, packets.payload_start, frames.start + frames.caplen, labels.events,
+            labels.side, frames.number, frames.ts_ns, packets.seq, packets.ack, packets.flags, packets.payload_len,
         )  # fmt: skip
-        for number, protocol, start, captured_end, *said, payload_len in zip(
+        for number, protocol, start, captured_end, events, *said, payload_len in zip(
             *(column[at].tolist() for column in columns), strict=True
         ):
             stream = self._streams.get(number)
             if stream is None:
                 stream = self._streams[number] = Datagrams() if protocol == Protocol.UDP else Reassembly()
+                if protocol == Protocol.TCP and not said[-1] & SYN:
+                    self._waiting[number] = []
+            if protocol == Protocol.UDP and events >> Event.CAPTURE_DUPLICATE & 1:
+                continue
             payload = frames.data[start : min(start + payload_len, captured_end)].tobytes()
-            for item in stream.add(Segment._make((*said, payload_len, payload))):
-                yield number, item
+            segment = Segment._make((*said, payload_len, payload))
+            waiting = self._waiting.get(number)
+            if waiting is None:
+                yield from ((number, item) for item in stream.add(segment))
+                continue
+            if events >> Event.TURNED_ROUND & 1:
+                waiting[:] = [before._replace(side=1 - before.side) for before in waiting]
+            waiting.append(segment)
+        for number in [number for number in self._waiting if not self._may_turn(number)]:
+            yield from self._let_in(number)
+
+    def _may_turn(self, number: int) -> bool:
+        """Whether one more packet may tell that client and server are the other way round."""
+        row = int(rows_of(self._run.connections[: self._run.count], [number])[0])
+        if row < 0 or self._run.connections[row]["client_evidence"] <= Evidence.DATA:
+            return False
+        return int(self._run.endpoints[row]["packets"].sum()) < LOOKED_AT
+
+    def _let_in(self, number: int) -> Iterator[tuple[int, StreamItem]]:
+        for segment in self._waiting.pop(number):
+            yield from ((number, item) for item in self._streams[number].add(segment))
 
     def finish(self) -> Iterator[tuple[int, StreamItem]]:
         """What still waits, connection by connection."""
+        for number in list(self._waiting):
+            yield from self._let_in(number)
         for number, stream in self._streams.items():
             for item in stream.finish():
                 yield number, item
@@ -304,6 +340,14 @@ class _Parts:
 
     def add(self, batch: Batch, at: I64) -> None:
         """Take the packets at these places of a batch."""
+        turned = np.flatnonzero(batch.labels.events[at] >> np.uint32(Event.TURNED_ROUND) & 1)
+        if len(turned):  # once at most in the life of a connection
+            self._add(batch, at[: turned[0]])
+            self._head, self._tail = [_turned(piece) for piece in self._head], [_turned(piece) for piece in self._tail]
+            at = at[turned[0] :]
+        self._add(batch, at)
+
+    def _add(self, batch: Batch, at: I64) -> None:
         room = self._half - self._head_len
         if room > 0 and len(at):
             self._head.append(_piece(batch, at[:room]))
@@ -340,12 +384,21 @@ def _piece(batch: Batch, at: I64) -> Life:
     frames, packets, labels = batch
     return Life(
         number=frames.number[at], ts_ns=frames.ts_ns[at], side=labels.side[at], phase=labels.phase[at],
-        client_state=labels.client_state[at], server_state=labels.server_state[at], events=labels.events[at],
+        client_state=labels.client_state[at], server_state=labels.server_state[at],
+        events=labels.events[at] & ~np.uint32(1 << Event.TURNED_ROUND),
         seq=labels.seq[at], ack=labels.ack[at], flags=packets.flags[at], window=packets.window[at],
         payload_len=packets.payload_len[at], options=packets.options[at], mss=packets.mss[at],
         window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at], refers_to=labels.refers_to[at],
         repeat=labels.repeat[at], payload=[_snippet(frames, packets, int(i)) for i in at],
         tunnels=[_tunnels(batch, int(i)) for i in at], omitted=0,
+    )  # fmt: skip
+
+
+def _turned(piece: Life) -> Life:
+    """The same packets with client and server exchanged."""
+    return piece._replace(
+        side=1 - piece.side, client_state=piece.server_state, server_state=piece.client_state,
+        tunnels=[re.sub(r"(\S+) → ([^\s,]+)", r"\2 → \1", way) for way in piece.tunnels],
     )  # fmt: skip
 
 

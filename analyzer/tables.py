@@ -75,6 +75,7 @@ class Tunnel(IntEnum):
     GTP = 7
     L2TP = 8
     TEREDO = 9
+    L2TPV3 = 10
 
 
 class Phase(IntEnum):
@@ -106,8 +107,12 @@ class Evidence(IntEnum):
     FILTER = 5
     """The other endpoint's port is one that the filter asks for."""
     PORTS = 6
-    """The other endpoint's port is the one that servers use."""
-    FIRST_PACKET = 7
+    """The other endpoint's port is a System Port, its own is not."""
+    DATA = 7
+    """What one of the two said, only a client says, or only a server (tcp/speakers.py)."""
+    EPHEMERAL_PORT = 8
+    """Its own port is from the range that clients are given, the other endpoint's is not."""
+    FIRST_PACKET = 9
     """It sent the first packet seen."""
 
 
@@ -144,7 +149,7 @@ class Event(IntEnum):
     REUSED_PORTS = 14
     # Beyond Wireshark's
     CAPTURE_DUPLICATE = 15
-    """The capture has the segment twice: whatever else is said of it is Wireshark's, who knows no copies."""
+    """The capture has the packet twice: whatever else is said of it is Wireshark's, who knows no copies."""
     FAST_OPEN = 16
     """A SYN with payload (RFC 7413)."""
     DSACK = 17
@@ -161,6 +166,8 @@ class Event(IntEnum):
     """The timestamp is older than the latest that the receiver took: PAWS drops the segment (RFC 7323 5.3)."""
     MPTCP = 23
     """A SYN of Multipath TCP (RFC 8684)."""
+    TURNED_ROUND = 24
+    """The data tell that client and server are the other way round: labels of earlier packets have them exchanged."""
 
 
 class Count(IntEnum):
@@ -173,7 +180,7 @@ class Count(IntEnum):
     STARTED = 2
     """Connections that there ever were."""
     CAPTURE_DUPLICATES = 3
-    """Segments that the capture has again."""
+    """Packets that the capture has again."""
     FIRST_CAPTURE_DUPLICATE = 4
     """The packet that is the first of them."""
     BEYOND_MSS = 5
@@ -539,7 +546,8 @@ ENDPOINT = np.dtype(
         ("fins", np.uint32),
         ("sacks", np.uint32),
         ("triple_duplicate_acks", np.uint32),  # ACKs that were repeated three times
-        ("aside_bytes", np.uint32),  # of unique_bytes, those sent in the handshake and the teardown
+        ("aside_bytes", np.uint32),  # of unique_bytes, those sent in the handshake and the teardown …
+        ("handshake_bytes", np.uint32),  # … and of these, those in the handshake
         # measures of what it sent (tcp/measures.py)
         ("max_idle_ns", np.int64),  # the longest time between two of its segments
         ("rtt_samples", np.uint32),  # round trips measured, from its segment to the peer's ACK
@@ -569,15 +577,11 @@ UNACKED = np.dtype(
     ],
     align=True,
 )
-"""A segment that has not been acknowledged; those of an endpoint are a chain. Row 0 is none of them, see
-tcp/unacknowledged.py."""
+"""A segment that has not been acknowledged: those of an endpoint are a chain, row 0 is none (unacknowledged.py)."""
 
 # Bits of known
 KNOWS_ISS, KNOWS_SND, KNOWS_RCV, SENT_FIN, KNOWS_AHEAD, GOT_ACK, GOT_FIN, KNOWS_BEYOND = 1, 2, 4, 8, 16, 32, 64, 128
 KNOWS_TS_RECENT = 256
-
-
-# ---------------------------------------------------------------- what is known besides
 
 KNOWN_SERVER = np.dtype(
     [

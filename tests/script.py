@@ -4,7 +4,7 @@ A line is a packet; what follows ``#`` is for the reader::
 
     [+SECONDS] FROM > TO  FLAGS SEQ[:END] [ack N] [win N] [mss N] [wscale N] [sackOK] [ts VAL ECR] [sack LEFT:RIGHT,…]
                                           [id N] [ttl N]
-    [+SECONDS] FROM > TO  UDP OCTETS
+    [+SECONDS] FROM > TO  UDP OCTETS [id N]
 
     C > S  S 100 mss 1460         SYN
     S > C  SA 300 ack 101         SYN,ACK
@@ -126,7 +126,8 @@ def packet_lines(text: str) -> list[str]:
 
 def _packet(packet: Segment, words: list[str]) -> Segment:
     if words[0] == "UDP":
-        return packet._replace(payload_len=int(words[1]))
+        ip_id = int(words[3]) if words[2:3] == ["id"] else 0
+        return packet._replace(payload_len=int(words[1]), ip_id=ip_id)
     seq, _, end = words[1].partition(":")
     packet = packet._replace(
         flags=sum(LETTERS[letter] for letter in words[0]),

@@ -14,7 +14,9 @@ from analyzer.capture.source import open_capture
 from analyzer.errors import CaptureOpenError
 from analyzer.pipeline import Run, Streams, lives, survey
 from analyzer.streams import Piece
-from analyzer.tables import Protocol
+from analyzer.tables import Event, Protocol
+from analyzer.tcp.states import State
+from tests.tcp.test_speakers import GET, LIFE, captured
 
 MADE = Path(__file__).parents[1] / "captures" / "made"
 ECHO = MADE / "loopback-echo-1235.pcap"
@@ -94,15 +96,68 @@ def test_lives_of_several_connections() -> None:
 @pytest.mark.parametrize("capture", [SELECT, MADE / "echo-udp-23333.pcap"], ids=lambda path: path.name)
 def test_streams_have_every_octet(capture: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
-    streams = Streams([range(1, 2), range(3, 9)])
     sent: dict[int, list[int]] = {}
     with Run(capture) as run:
+        streams = Streams(run, [range(1, 2), range(3, 9)])
         items = [one for batch in run for one in streams.add(batch)]
     for number, item in [*items, *streams.finish()]:
         assert isinstance(item, Piece)
         sent.setdefault(number, [0, 0])[item.side] += len(item.octets)
     wanted = [number for number in (1, 3) if number <= run.count]
     assert sent == {number: run.endpoints["unique_bytes"][number - 1].tolist() for number in wanted}
+
+
+@pytest.fixture
+def turning(tmp_path: Path) -> Path:
+    """A capture of one connection whose fifth packet tells that the client is the other one."""
+    frames = captured(LIFE, {5: GET})
+    octets = [frames.data[start : start + n].tobytes() for start, n in zip(frames.start, frames.caplen, strict=True)]
+    path = tmp_path / "turning.pcap"
+    records = [struct.pack("<IIII", k, 0, len(one), len(one)) + one for k, one in enumerate(octets)]
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records))
+    return path
+
+
+@pytest.mark.parametrize("batch_packets", [1, 3, 5, 16_384])
+def test_a_life_is_told_with_the_sides_that_are_known_in_the_end(
+    turning: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    life = lives(turning, "", [1])[1]
+    assert life.side.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    both = zip(life.client_state, life.server_state, strict=True)
+    states = [(State(client).name, State(server).name) for client, server in both]
+    assert states[5:] == [
+        ("ESTABLISHED", "ESTABLISHED"), ("FIN_WAIT_1", "CLOSE_WAIT"), ("TIME_WAIT", "LAST_ACK"), ("TIME_WAIT", "CLOSED")
+    ]  # fmt: skip
+    assert not (life.events >> Event.TURNED_ROUND & 1).any()
+    few = lives(turning, "", [1], most_packets=2)[1]
+    assert (few.side.tolist(), few.omitted) == ([0, 0], 7)
+
+
+def test_tunnels_turn_with_their_packets() -> None:
+    way = "VXLAN VNI 42, 192.0.2.1 → 192.0.2.2 (UDP 4789), in IPv6, 2001:db8::1 → ::2"
+    piece = pipeline._turned(lives(ECHO, "", [1])[1]._replace(tunnels=[way, ""]))
+    assert piece.tunnels == ["VXLAN VNI 42, 192.0.2.2 → 192.0.2.1 (UDP 4789), in IPv6, ::2 → 2001:db8::1", ""]
+
+
+@pytest.mark.parametrize("batch_packets", [1, 3, 5, 16_384])
+def test_streams_wait_until_the_sides_are_known(
+    turning: Path, batch_packets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_PACKETS", batch_packets)
+    with Run(turning) as run:
+        streams = Streams(run, [range(1, 2)])
+        items = [one for batch in run for _, one in streams.add(batch)]
+    pieces = [item for item in [*items, *(item for _, item in streams.finish())] if isinstance(item, Piece)]
+    assert [(piece.side, piece.packet) for piece in pieces] == [(0, 1), (0, 3), (0, 5), (1, 6)]
+
+
+def test_streams_give_out_what_never_tells(turning: Path) -> None:
+    with Run(turning, "less 60") as run:  # nothing with payload
+        streams = Streams(run, [range(1, 2)])
+        assert not [one for batch in run for one in streams.add(batch)]
+    assert not [item for _, item in streams.finish() if isinstance(item, Piece)]
 
 
 def test_a_capture_that_shrank_meanwhile(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def follow_chosen(run: Run, chosen: str, kind: Kind, out: BinaryIO, tick: Callab
     with Aside() as aside:
         first = min(part_of[0] for part_of in ranges)
         written = _Written(run, kind, lambda number: out.write if number == first else partial(aside.write, number))
-        streams = Streams(ranges)
+        streams = Streams(run, ranges)
         for batch in run:
             written.add(streams.add(batch))
             if run.capture.size is None:  # a pipe may be a slow one
@@ -183,7 +183,7 @@ def follow_only(run: Run, kind: Kind, out: BinaryIO, tick: Callable[[Run], None]
     """Write the only TCP connection, or the only UDP conversation where there is none: known when all was read."""
     with Aside() as aside:
         written = _Written(run, kind, lambda number: partial(aside.write, number))
-        streams = Streams()
+        streams = Streams(run)
         first = {IpProtocol.TCP: 0, IpProtocol.UDP: 0}
         seen = conversations = 0
         for batch in run:

@@ -21,6 +21,7 @@ NO_HEADER, NO_TRANSPORT = -1, -2
 # Protocol numbers (IANA)
 HOP_BY_HOP, IP_ICMP, IP_IGMP, IP_IPV4, IP_TCP, IP_UDP, IP_IPV6, ROUTING = 0, 1, 2, 4, 6, 17, 41, 43
 IPV6_FRAGMENT, IP_GRE, AUTHENTICATION, IP_ICMPV6, DESTINATION_OPTIONS, IP_SCTP, MOBILITY = 44, 47, 51, 58, 60, 132, 135
+IP_L2TP = 115
 
 # More extension headers than this are a chain made to keep a reader busy
 MOST_EXTENSIONS = 16

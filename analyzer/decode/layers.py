@@ -46,6 +46,7 @@ class Layer(NamedTuple):
 TUNNEL_NAMES = {
     Tunnel.IP: "IP", Tunnel.GRE: "GRE", Tunnel.PPTP: "PPTP", Tunnel.ERSPAN: "ERSPAN", Tunnel.VXLAN: "VXLAN",
     Tunnel.GENEVE: "Geneve", Tunnel.GTP: "GTP", Tunnel.L2TP: "L2TP", Tunnel.TEREDO: "Teredo",
+    Tunnel.L2TPV3: "L2TPv3",
 }  # fmt: skip
 """IP right in IP has no header of its own, and no Layer."""
 
@@ -87,7 +88,7 @@ def layers(octets: U8, linktype: int, origlen: int) -> list[Layer]:
         tunnel, at, ethertype = tunnel_in(octets, after, end, wire_end, number)
         if tunnel == Tunnel.NONE or at > end:
             return found
-        ahead = _tunnel_layer(octets, after, Tunnel(tunnel))
+        ahead = _tunnel_layer(octets, after, Tunnel(tunnel), number)
     return found
 
 
@@ -136,8 +137,8 @@ def _ip_layer(octets: U8, at: int, ethertype: int) -> Layer:
     return Layer("IPv6", " → ".join(ends))
 
 
-def _tunnel_layer(octets: U8, at: int, tunnel: Tunnel) -> list[Layer]:
-    """The header of a tunnel, after the IP header that ends at ``at``."""
+def _tunnel_layer(octets: U8, at: int, tunnel: Tunnel, number: int) -> list[Layer]:
+    """The header of a tunnel, after the IP header that ends at ``at`` and is followed by the IP protocol ``number``."""
     if tunnel == Tunnel.IP:
         return []
     about, bits = "", be16(octets, at)
@@ -158,4 +159,6 @@ def _tunnel_layer(octets: U8, at: int, tunnel: Tunnel) -> list[Layer]:
     elif tunnel == Tunnel.L2TP:
         ids_at = at + (12 if be16(octets, at + 8) & L2TP_LENGTH else 10)
         about = f"tunnel {be16(octets, ids_at)}, session {be16(octets, ids_at + 2)}"
+    elif tunnel == Tunnel.L2TPV3:
+        about = f"session {be32(octets, at + 12 if number == IP_UDP else at)}"
     return [Layer(TUNNEL_NAMES[tunnel], about)]

@@ -7,15 +7,24 @@ so in them; whether an IP header follows indeed is for the caller to see. What d
 The tunnel does not tell connections apart: like Wireshark and Zeek, one 4-tuple in two VXLAN networks is one
 connection.
 
-Not followed: VXLAN with an extension (GPE), L2TPv3 (the length of its cookie is known to its ends alone), source
-routes in GRE, GTP before version 1, what is compressed or encrypted.
+Not followed: VXLAN with an extension (GPE), source routes in GRE, GTP before version 1, pseudowires of L2TPv3 other
+than Ethernet, PPP and IP, what is compressed or encrypted.
 """
 
 from __future__ import annotations
 
-from analyzer.decode.ip import IP_GRE, IP_IPV4, IP_IPV6, IP_UDP
-from analyzer.decode.link import ETHERNET_FRAME, ETHERTYPE_IPV4, ETHERTYPE_IPV6, IP, LONGEST_802_3, PPP_FRAME, UNKNOWN
-from analyzer.decode.octets import be16
+from analyzer.decode.ip import IP_GRE, IP_IPV4, IP_IPV6, IP_L2TP, IP_UDP, ipv4
+from analyzer.decode.link import (
+    ETHERNET_FRAME,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    IP,
+    LONGEST_802_3,
+    PPP_FRAME,
+    UNKNOWN,
+    network_layer,
+)
+from analyzer.decode.octets import be16, be32
 from analyzer.jit import kernel, wide
 from analyzer.tables import U8, Tunnel
 
@@ -35,6 +44,12 @@ L2TP_CONTROL, L2TP_LENGTH, L2TP_SEQUENCE, L2TP_OFFSET = 0x8000, 0x4000, 0x0800, 
 GTP_VERSION, GTP_EXTENSION, GTP_ANY_OPTION, GTP_DATA = 0x30, 0x04, 0x07, 255
 
 MOST_GTP_EXTENSIONS = 8
+
+# RFC 3931 4.1: a cookie of no, 4 or 8 octets, 4.6: a sublayer of no or 4 octets
+MOST_L2TPV3_OCTETS = 12
+
+PADDED_ETHERNET = 60
+"""IEEE 802.3 3.2.8: a shorter frame is filled up to so many octets."""
 
 
 @kernel(inline=True)
@@ -58,6 +73,8 @@ def tunnel_in(data: U8, at: int, end: int, wire_end: int, number: int) -> tuple[
         return Tunnel.IP, at, ETHERTYPE_IPV6
     if number == IP_GRE:
         return gre(data, at, end)
+    if number == IP_L2TP:
+        return l2tpv3(data, at, end, wire_end)
     return Tunnel.NONE, at, UNKNOWN
 
 
@@ -81,6 +98,8 @@ def in_udp(data: U8, at: int, end: int, wire_end: int, port: int) -> tuple[int, 
     elif port == GTP_PORT:
         return gtp(data, at, end, wire_end)
     elif port == L2TP_PORT:
+        if be16(data, at) & (L2TP_CONTROL | 0xF) == 3:  # RFC 3931 4.1.2.1
+            return l2tpv3(data, at + 4, end, wire_end)
         return l2tp(data, at, end)
     else:
         return teredo(data, at, end, wire_end)
@@ -154,6 +173,34 @@ def l2tp(data: U8, at: int, end: int) -> tuple[int, int, int]:
             return Tunnel.NONE, at, UNKNOWN
         at += 2 + be16(data, at)
     return Tunnel.L2TP, at, PPP_FRAME
+
+
+@kernel
+def l2tpv3(data: U8, at: int, end: int, wire_end: int) -> tuple[int, int, int]:
+    """L2TP of version 3 from its session's number on (RFC 3931 4.1): data messages, which carry Ethernet, PPP or IP.
+
+    Whether a cookie and a sublayer come before these, and which of them it is, the ends agree on when the session is
+    made. So each is tried, and one counts when an IP header follows that has just the length that is left: to find that
+    by chance, some forty bits would have to be right.
+    """
+    if at + 4 > end or be32(data, at) == 0:  # a control message
+        return Tunnel.NONE, at, UNKNOWN
+    for kind in (ETHERNET_FRAME, PPP_FRAME, IP):
+        for skipped in range(4, 4 + MOST_L2TPV3_OCTETS + 1, 4):
+            start = at + skipped
+            ip_at, ethertype = network_layer(data, start, end, kind)
+            if ip_at > end:
+                continue
+            ip_end = -1
+            if ethertype == ETHERTYPE_IPV4:
+                _, _, _, number = ipv4(data, ip_at, end, wire_end)
+                ip_end = ip_at + be16(data, ip_at + 2) if number >= 0 else -1
+            elif ethertype == ETHERTYPE_IPV6 and ip_at + 40 <= end and wide(data[ip_at]) >> 4 == 6:
+                ip_end = ip_at + 40 + be16(data, ip_at + 4)
+            is_padded = kind == ETHERNET_FRAME and wire_end - start <= PADDED_ETHERNET and ip_at < ip_end <= wire_end
+            if ip_end == wire_end or is_padded:
+                return Tunnel.L2TPV3, start, kind
+    return Tunnel.NONE, at, UNKNOWN
 
 
 @kernel(inline=True)

@@ -41,8 +41,8 @@ Said = tuple[str, dict[str, int]]
 
 NOTHING: Said = "", {}
 
-ORDINARY = frozenset({Event.WINDOW_UPDATE, Event.KEEP_ALIVE_ACK, Event.CAPTURE_DUPLICATE})
-"""Events that a sound connection has, too, the last one by the capture's doing; nobody needs a list of them."""
+ORDINARY = frozenset({Event.WINDOW_UPDATE, Event.KEEP_ALIVE_ACK, Event.CAPTURE_DUPLICATE, Event.TURNED_ROUND})
+"""Events that a sound connection has, too, the last two by the capture's doing; nobody needs a list of them."""
 
 _NEARER = 1 << Event.FAST_RETRANSMISSION | 1 << Event.SPURIOUS_RETRANSMISSION
 

@@ -55,7 +55,7 @@ class Quality(NamedTuple):
     filter_cuts: bool = False
     """Whether the filter may have taken some packets of a connection and left others."""
     copies: int = 0
-    """Segments that the capture has again."""
+    """Packets that the capture has again."""
     first_copy: int = 0
     """The packet that is the first of them."""
     coverage: Coverage = Coverage()

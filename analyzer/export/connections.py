@@ -12,7 +12,7 @@ from analyzer.export.address_text import address_texts
 from analyzer.export.columns import Column, Flags, Integers, Integral, Table, Texts, Words, where
 from analyzer.export.why_text import why_texts
 from analyzer.jit import fastest, kernel
-from analyzer.tables import HISTORY_LEN, MOST_SQUARES, U8, ClosedBy, Evidence, Phase, Protocol, Rows, Side
+from analyzer.tables import HISTORY_LEN, I64, MOST_SQUARES, U8, ClosedBy, Evidence, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import Verdict, verdict
 
@@ -73,6 +73,11 @@ def connection_table(connections: Rows, endpoints: Rows) -> Table:
         table[f"{name}.packets"] = Integers(where(tcp, packets))
         table[f"{name}.first_ns"] = Integers(where(seen, connections["phase_first_ns"][:, phase]))
         table[f"{name}.last_ns"] = Integers(where(seen, connections["phase_last_ns"][:, phase]))
+        phase_ns = connections["phase_last_ns"][:, phase] - connections["phase_first_ns"][:, phase]
+        for side in Side:
+            octets = bytes_of(endpoints[:, side], phase)
+            table[f"{name}.{side.name.lower()}_bytes"] = Integers(where(tcp, octets))
+            table[f"{name}.{side.name.lower()}_throughput_bps"] = rate(octets, np.where(tcp, phase_ns, 0))
     for side in Side:
         for name, column in sent_columns(connections, endpoints[:, side], tcp).items():
             table[f"{side.name.lower()}_sent.{name}"] = column
@@ -83,7 +88,6 @@ def sent_columns(connections: Rows, ends: Rows, tcp: Flags) -> dict[str, Column]
     """What one side of each connection sent: ``ends`` ENDPOINT[n]. The window scale is known from a SYN only."""
     mss, window_scale = ends["mss"], ends["window_scale"]
     samples, windows, data_packets = ends["rtt_samples"], ends["windows"], ends["data_packets"]
-    aside_bytes = ends["aside_bytes"].astype(np.int64)
     data_ns = connections["phase_last_ns"][:, Phase.DATA] - connections["phase_first_ns"][:, Phase.DATA]
     return {
         **{name: Integers(ends[name]) for name in COUNTERS},
@@ -102,9 +106,20 @@ def sent_columns(connections: Rows, ends: Rows, tcp: Flags) -> dict[str, Column]
         "max_window": Integers(where(windows > 0, ends["max_window"])),
         "mean_window": mean(ends["window_sum"], windows),
         "throughput_bps": rate(ends["unique_bytes"], connections["last_ns"] - connections["first_ns"]),
-        "data_throughput_bps": rate(ends["unique_bytes"] - aside_bytes, np.where(tcp, data_ns, 0)),
+        "data_throughput_bps": rate(bytes_of(ends, Phase.DATA), np.where(tcp, data_ns, 0)),
         "capture_duplicates": Integers(ends["capture_duplicates"]),
     }
+
+
+def bytes_of(ends: Rows, phase: Phase) -> I64:
+    """Octets of payload that each of these ENDPOINT rows sent in a phase, each octet once."""
+    handshake, aside = ends["handshake_bytes"].astype(np.int64), ends["aside_bytes"].astype(np.int64)
+    by_phase = {
+        Phase.HANDSHAKE: handshake,
+        Phase.DATA: ends["unique_bytes"] - aside,
+        Phase.TEARDOWN: aside - handshake,
+    }
+    return by_phase[phase]
 
 
 def mean(sums: Integral, counts: Integral) -> Integers:

@@ -17,7 +17,7 @@ from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.untrusted import visible
 from analyzer.render.words import PHASES, SIDES, STATES, Word, events_of, marked
-from analyzer.tables import Batch, Phase, Protocol, Side
+from analyzer.tables import Batch, Event, Phase, Protocol, Side
 from analyzer.tcp.states import State
 
 _PHASE_WIDTH = max(len(word.text) for word in PHASES.values())
@@ -93,7 +93,7 @@ class Timeline:
                 continue
             line, *more = line.split("\n")
             if not self._has_addresses and connection and (match := _ENDPOINTS.match(line)):
-                if connection not in self._introduced:
+                if connection not in self._introduced or events >> Event.TURNED_ROUND & 1:
                     if len(self._introduced) == _MOST_INTRODUCED:
                         self._introduced.clear()
                     self._introduced.add(connection)

@@ -55,7 +55,7 @@ STATES = {state: Word(state.name.replace("_", "-")) for state in State}
 _REMARKS = (
     Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS, Event.CAPTURE_DUPLICATE,
     Event.FAST_OPEN, Event.DSACK, Event.URGENT, Event.ECN_SETUP, Event.CONGESTION_ECHO, Event.WINDOW_REDUCED,
-    Event.OLD_TIMESTAMP, Event.MPTCP,
+    Event.OLD_TIMESTAMP, Event.MPTCP, Event.TURNED_ROUND,
 )  # fmt: skip
 
 EVENTS = {

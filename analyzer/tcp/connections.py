@@ -209,8 +209,17 @@ def client_evidence(packets: Packets, i: int, servers: Rows) -> tuple[int, int]:
     if (src_port < SYSTEM_PORTS_END) != (dst_port < SYSTEM_PORTS_END):
         return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
     if (src_port < EPHEMERAL_PORTS) != (dst_port < EPHEMERAL_PORTS):
-        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.PORTS
+        return Side.SERVER if src_port < dst_port else Side.CLIENT, Evidence.EPHEMERAL_PORT
     return Side.CLIENT, Evidence.FIRST_PACKET
+
+
+@kernel(inline=True)
+def is_clients_syn(rev: Rows, packets: Packets, i: int) -> bool:
+    """Whether segment ``i`` proves its sender the client though it is not the first: a SYN, and ``rev`` sent none.
+
+    It came late, or it opens what a stray SYN-ACK seemed to be a part of.
+    """
+    return wide(packets.flags[i]) & (SYN | ACK | FIN | RST) == SYN and wide(rev["syns"]) == 0
 
 
 @kernel(inline=True)

@@ -17,6 +17,17 @@ and acknowledgement number, control bits, window, length, timestamps, first SACK
 4. it came as soon, and the capture has shown before that it has the packets of this connection twice. Only this tells
    an ACK or RST from one that was sent again, for those may follow each other at once; so of each there is one copy.
 
+An application may send the same datagram twice, and at once, so that of UDP less is called a copy: what has the same
+octets too (the UDP checksum and the first ``COMPARED`` of its payload), came within ``LONGEST_NS``, and
+
+- over IPv4, has the same IP identification, not 0, that two packets of this sender cannot share: it may be fragmented
+  (RFC 6864 4.3) and is the sender's first one, or the sender was seen to number its packets; or
+- over IPv6, was seen elsewhere: on another interface, in another direction, or a router farther on. A hop limit that is
+  higher than before is traceroute's next probe.
+
+What cannot be told: copies that the network made are copies of the capture here; an IPv6 datagram that a program sends
+by two interfaces, from one address, within that time is called a copy.
+
 Deviates: Wireshark and Zeek know no copies and call them retransmissions; tcptrace marks them as hardware duplicates,
 and counts them all the same. Wireshark's own words (events.py) stay what Wireshark says, copies included: beside them
 stands capture_duplicate, and screens, counters and causes heed that alone.
@@ -33,6 +44,11 @@ LONGEST_NS = 20_000_000
 """FreeBSD's shortest retransmission timeout is 30 ms, Linux's 200 ms; the longest way of a copy that was seen, 7 ms."""
 
 SOON_NS = 500_000
+
+COMPARED = 32
+"""Octets of a datagram's payload."""
+
+DONT_FRAGMENT = 0x40  # in the seventh octet of an IPv4 header
 
 PLACES = 1 << 11
 """Segments that are remembered: what a link of 10 Gbit/s brings in some milliseconds."""
@@ -105,6 +121,53 @@ def is_copy(
                 return False
     recent[k, PEER_SENT] = before | 1
     return True
+
+
+@kernel(inline=True)
+def datagram_fingerprint(frames: Frames, packets: Packets, i: int, h: int) -> int:
+    """The same for a datagram, by its checksum and its first octets."""
+    found = (h << 16 | wide(packets.src_port[i])) * FACTOR_1 + wide(packets.ip_id[i]) * FACTOR_2
+    found += wide(packets.payload_len[i]) * FACTOR_4
+    start = wide(packets.payload_start[i])
+    end = min(start + min(wide(packets.payload_len[i]), COMPARED), captured_end(frames, packets, i))
+    for at in range(max(start - 2, 0), end):
+        found = (found + wide(frames.data[at]) + 1) * FACTOR_5 & WORD
+    return found & WORD | 1
+
+
+@kernel(inline=True)
+def captured_end(frames: Frames, packets: Packets, i: int) -> int:
+    """Where the captured octets of packet ``i`` end; those of a datagram that came in fragments are all there."""
+    if wide(packets.fragments[i]):
+        return len(frames.data)
+    return wide(frames.start[i]) + wide(frames.caplen[i])
+
+
+@kernel(inline=True)
+def is_datagram_copy(
+    recent: I64, fingerprint: int, place: int, fwd: Rows, frames: Frames, packets: Packets, i: int, ts_ns: int
+) -> bool:
+    """Whether datagram ``i``, which ``fwd`` sent, is a copy of one of the ``recent`` packets."""
+    k = fingerprint >> 40 & PLACES - 1
+    if wide(recent[k, FINGERPRINT]) != fingerprint or abs(ts_ns - wide(recent[k, SEEN_NS])) > LONGEST_NS:
+        return False
+    if wide(packets.ip_version[i]) == 4:
+        if wide(packets.ip_id[i]) == 0:
+            return False
+        return wide(fwd["numbers_packets"]) != 0 or (sent(fwd) == 1 and may_be_fragmented(frames, packets, i))
+    before = wide(recent[k, SEEN_AT])
+    return before >> 8 != place >> 8 or place & 0xFF < before & 0xFF
+
+
+@kernel(inline=True)
+def may_be_fragmented(frames: Frames, packets: Packets, i: int) -> bool:
+    """Whether the IPv4 header of datagram ``i`` allows it; one with options is not looked at."""
+    if wide(packets.fragments[i]):
+        return True
+    at = wide(packets.payload_start[i]) - 28
+    if at < wide(frames.start[i]) or wide(frames.data[at]) != 0x45:
+        return False
+    return wide(frames.data[at + 6]) & DONT_FRAGMENT == 0
 
 
 @kernel(inline=True)

@@ -28,22 +28,23 @@ def first_to_go(connections: Rows, endpoints: Rows, surplus: int) -> I64:
 
 def copied(table: Rows, rows: I64) -> Rows:
     """A copy of some rows: far sooner made than by NumPy's own way, which goes column by column."""
-    return _words(table)[rows].view(table.dtype).reshape(len(rows), *table.shape[1:])
+    return words_of(table)[rows].view(table.dtype).reshape(len(rows), *table.shape[1:])
 
 
 def move_together(table: Rows, kept: I64, count: int) -> None:
     """Move the rows ``kept`` (in order) of the ``count`` in use to the front; what is behind them becomes zero."""
-    words = _words(table)
+    words = words_of(table)
     for first in range(0, len(kept), _MOVED_AT_ONCE):
         part = kept[first : first + _MOVED_AT_ONCE]
         words[first : first + len(part)] = words[part]
     words[len(kept) : count] = 0
 
 
-def _words(table: Rows) -> npt.NDArray[np.uint64]:
-    """The table's memory, a line for each row; rows of tables are aligned, and so whole words."""
+def words_of(table: Rows) -> I64:
+    """The table's memory in one axis more: rows of tables are aligned, and so whole words."""
     octets: npt.NDArray[np.uint8] = table.view(np.uint8)
-    return octets.reshape(len(table), -1).view(np.uint64)
+    words: I64 = octets.reshape(*table.shape, -1).view(np.int64)
+    return words
 
 
 @kernel(inline=True)

@@ -40,6 +40,7 @@ from analyzer.tables import (
 from analyzer.tcp.connections import (
     find_slot,
     hash_of,
+    is_clients_syn,
     is_new_incarnation,
     is_of_former,
     rehash,
@@ -47,14 +48,24 @@ from analyzer.tcp.connections import (
     start_connection,
     was_refused,
 )
-from analyzer.tcp.duplicates import COLUMNS, PLACES, fingerprint_of, is_copy, remember, seen_at
+from analyzer.tcp.duplicates import (
+    COLUMNS,
+    PLACES,
+    datagram_fingerprint,
+    fingerprint_of,
+    is_copy,
+    is_datagram_copy,
+    remember,
+    seen_at,
+)
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, ZeekState, note_gap, note_segment, note_state, write_letter
-from analyzer.tcp.letting_go import keep_slots, move_together
+from analyzer.tcp.letting_go import keep_slots, move_together, words_of
 from analyzer.tcp.measures import note_in_flight, note_silence, note_window
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
+from analyzer.tcp.speakers import may_turn, signatures, speaker_of, turn_round
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
 from analyzer.tcp.unacknowledged import MOST_ROWS, give_back_rows, is_full
@@ -85,6 +96,7 @@ class Reconstruction:
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
         self._unacked: Rows = np.zeros(FIRST_UNACKED, UNACKED)
         self._transitions: U8 = transition_table()
+        self._signatures = signatures()
         self._recent: I64 = np.zeros((PLACES, COLUMNS), np.int64)
         self._counts: I64 = np.zeros(len(Count), np.int64)
 
@@ -95,8 +107,8 @@ class Reconstruction:
         done = 0
         while True:
             done = run(
-                frames, packets, labels, self.connections, self.endpoints, self._slots, self._recent, self._counts,
-                self._unacked, self._transitions, servers, done,
+                frames, packets, labels, self.connections, self.endpoints, words_of(self.endpoints), self._slots,
+                self._recent, self._counts, self._unacked, self._transitions, servers, self._signatures, done,
             )  # fmt: skip
             self.count = self.counted(Count.CONNECTIONS)
             if done == len(frames.start):
@@ -150,12 +162,13 @@ class Reconstruction:
 
 @kernel(inline=True)
 def reconstruct_batch(
-    frames: Frames, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, slots: I64, recent: I64,
-    counts: I64, unacked: Rows, transitions: U8, servers: Rows, first: int,
+    frames: Frames, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, endpoint_words: I64,
+    slots: I64, recent: I64, counts: I64, unacked: Rows, transitions: U8, servers: Rows, known: Rows, first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
-    ``recent`` is the table of recent segments (duplicates.py), ``counts`` is by Count.
+    ``endpoint_words`` is the memory of ``endpoints``, ``recent`` the table of recent segments (duplicates.py),
+    ``known`` are the signatures of speakers.py, ``counts`` is by Count.
     """
     for i in range(first, len(packets.status)):
         protocol = wide(packets.protocol[i])
@@ -174,10 +187,11 @@ def reconstruct_batch(
         reused = False
         copied = False
         fingerprint = 0
-        place = 0
+        place = seen_at(frames, packets, i)
         if protocol == Protocol.TCP:
             fingerprint = fingerprint_of(packets, i, h)
-            place = seen_at(frames, packets, i)
+        else:
+            fingerprint = datagram_fingerprint(frames, packets, i, h)
         if entry:
             side = side_of(connections[row], packets, i)
             if protocol == Protocol.TCP:
@@ -188,6 +202,8 @@ def reconstruct_batch(
                     side = side_of(connections[row], packets, i)
                 fwd, rev = endpoints[row, side], endpoints[row, 1 - side]
                 copied = is_copy(recent, fingerprint, place, fwd, rev, packets, i, ts_ns)
+            else:
+                copied = is_datagram_copy(recent, fingerprint, place, endpoints[row, side], frames, packets, i, ts_ns)
         if entry == 0 or (reused and not copied):
             if entry == 0:
                 counts[Count.SLOTS] = wide(counts[Count.SLOTS]) + 1
@@ -201,6 +217,21 @@ def reconstruct_batch(
             connections[row]["number"] = counts[Count.STARTED]
             if protocol == Protocol.TCP:
                 first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
+        turned = 0
+        if protocol == Protocol.TCP and not copied and wide(connections[row]["client_evidence"]) != Evidence.SYN:
+            speaker = -1
+            if is_clients_syn(endpoints[row, 1 - side], packets, i):
+                speaker = Side.CLIENT
+                connections[row]["client_evidence"] = Evidence.SYN
+            elif may_turn(connections[row], endpoints[row, 0], endpoints[row, 1], packets, i):
+                speaker = speaker_of(frames, packets, i, known)
+                if speaker >= 0:
+                    connections[row]["client_evidence"] = Evidence.DATA
+            if speaker >= 0 and speaker != side:
+                turn_round(connections[row], row, endpoint_words)
+                side = speaker
+                if wide(connections[row]["first_packet"]) != number:
+                    turned = 1 << Event.TURNED_ROUND
         labels.connection[i] = connections[row]["number"]
         labels.side[i] = side
         connections[row]["last_ns"] = ts_ns
@@ -216,9 +247,7 @@ def reconstruct_batch(
             if copied:
                 labels.events[i] = events | 1 << Event.CAPTURE_DUPLICATE
                 copy(connections[row], sender, receiver, packets, labels, i, ts_ns)
-                if wide(counts[Count.CAPTURE_DUPLICATES]) == 0:
-                    counts[Count.FIRST_CAPTURE_DUPLICATE] = number
-                counts[Count.CAPTURE_DUPLICATES] = wide(counts[Count.CAPTURE_DUPLICATES]) + 1
+                count_copy(sender, counts, number)
                 continue
             remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
             labels.events[i] = events
@@ -227,9 +256,14 @@ def reconstruct_batch(
             if payload_len > wide(receiver["mss"]) > 0:
                 counts[Count.BEYOND_MSS] = wide(counts[Count.BEYOND_MSS]) + 1
                 counts[Count.LONGEST_BEYOND_MSS] = max(wide(counts[Count.LONGEST_BEYOND_MSS]), payload_len)
+            labels.events[i] = wide(labels.events[i]) | turned
             if reused:
                 labels.events[i] = wide(labels.events[i]) | 1 << Event.REUSED_PORTS
+        elif copied:
+            labels.events[i] = 1 << Event.CAPTURE_DUPLICATE
+            count_copy(sender, counts, number)
         else:
+            remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
             sender["packets"] = wide(sender["packets"]) + 1
             payload_len = wide(packets.payload_len[i])
             sender["payload_bytes"] = wide(sender["payload_bytes"]) + payload_len
@@ -318,14 +352,22 @@ def segment(
 
 @kernel(inline=True)
 def copy(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int, ts_ns: int) -> None:
-    """Segment ``i`` is the capture's copy of one that ``fwd`` sent: a packet more, and no more but to Wireshark."""
-    fwd["packets"] = wide(fwd["packets"]) + 1
-    fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
+    """Segment ``i`` is the capture's copy of one that ``fwd`` sent: it has its place in a phase, and moves nothing."""
     phase = wide(connection["phase"])
     note_phase(connection, phase, ts_ns)
     labels.phase[i] = phase
     note_completeness(connection, wide(packets.flags[i]), wide(packets.payload_len[i]))
     label(wide(labels.side[i]), fwd, rev, packets, labels, i)
+
+
+@kernel(inline=True)
+def count_copy(fwd: Rows, counts: I64, number: int) -> None:
+    """Count a copy of what ``fwd`` sent: a packet more, and nothing else."""
+    fwd["packets"] = wide(fwd["packets"]) + 1
+    fwd["capture_duplicates"] = wide(fwd["capture_duplicates"]) + 1
+    if wide(counts[Count.CAPTURE_DUPLICATES]) == 0:
+        counts[Count.FIRST_CAPTURE_DUPLICATE] = number
+    counts[Count.CAPTURE_DUPLICATES] = wide(counts[Count.CAPTURE_DUPLICATES]) + 1
 
 
 @kernel(inline=True)

@@ -90,6 +90,8 @@ def count_segment(fwd: Rows, rev: Rows, packets: Packets, labels: Labels, i: int
         fwd["unique_bytes"] = wide(fwd["unique_bytes"]) + unique
         if wide(labels.phase[i]) != Phase.DATA:
             fwd["aside_bytes"] = wide(fwd["aside_bytes"]) + unique
+            if wide(labels.phase[i]) == Phase.HANDSHAKE:
+                fwd["handshake_bytes"] = wide(fwd["handshake_bytes"]) + unique
         behind = wide(fwd["known"]) & KNOWS_SND and seq_diff(seq_add(seq, payload_len), wide(fwd["snd_nxt"])) < 0
         if unique and behind:
             fwd["out_of_order_packets"] = wide(fwd["out_of_order_packets"]) + 1

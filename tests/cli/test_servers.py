@@ -73,7 +73,7 @@ def test_ports_of_a_filter(expression: str, ports: list[int]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "port", "evidence"),
     [
-        ([], 48994, "ports"),
+        ([], 48994, "ephemeral_port"),
         (["--server", "48994"], 1235, "named"),
         (["port", "48994"], 1235, "filter"),
         (["--server", "127.0.0.1:1235", "port", "48994"], 48994, "named"),

@@ -122,6 +122,16 @@ WAYS = {
     ),
     "L2TP": Way(session(0x0000, 7, 8), Tunnel.L2TP, "tunnel 7, session 8"),
     "L2TP, sequence, offset": Way(session(0x0A00, 7, 8, 1, 2, 4, 0, 0), Tunnel.L2TP, "tunnel 7, session 8"),
+    **{
+        f"L2TPv3 in {what}, {len(octets)} octets, Ethernet": Way(
+            head / Raw(octets) / ether(), Tunnel.L2TPV3, "session 5", number
+        )
+        for what, head, number in (("IP", raw(0, 5), 115), ("UDP", udp(1701) / raw(3, 0, 0, 5), 0))
+        for octets in (b"", bytes(4), b"cookie\x08\0", b"\x45\0\0\x40cook" + bytes(4))
+    },
+    "L2TPv3, Ethernet, VLAN": Way(raw(0, 6) / Raw(bytes(4)) / ether() / Dot1Q(vlan=5), Tunnel.L2TPV3, "session 6", 115),
+    "L2TPv3, PPP": Way(udp(1701) / raw(3, 0, 0, 7, 0xFF03), Tunnel.L2TPV3, "session 7"),
+    "L2TPv3, IP": Way(raw(0, 8, 1, 2), Tunnel.L2TPV3, "session 8", 115),
     "Teredo": Way(udp(3544), Tunnel.TEREDO, versions=(6,)),
     "Teredo, origin": Way(udp(3544) / raw(0, 1, 2, 3), Tunnel.TEREDO, versions=(6,)),
     "Teredo, authentication, origin": Way(
@@ -132,7 +142,8 @@ WAYS = {
 
 def ppp_protocol(way: str, version: int) -> bytes:
     """PPP's protocol field, which scapy does not write behind octets of our own."""
-    return struct.pack("!H", 0x21 if version == 4 else 0x57) if way.startswith(("PPTP", "L2TP")) else b""
+    has_ppp = way.startswith(("PPTP", "L2TP,")) or way in ("L2TP", "L2TPv3, PPP")
+    return struct.pack("!H", 0x21 if version == 4 else 0x57) if has_ppp else b""
 
 
 def carried(way: str, payload: Any, version: int, outer: int = 4, *, outer_inside: bool = False) -> Any:

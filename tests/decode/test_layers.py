@@ -49,7 +49,7 @@ def test_tunnel(way: str, version: int, outer: int) -> None:
     found = named(single(way, version, outer))
     assert found[:2] == [ETHERNET, ip_layer(outer, False)]
     assert found[-2:] == [ip_layer(version, True), TCP]
-    spelled = {Tunnel.GENEVE: "Geneve", Tunnel.TEREDO: "Teredo"}
+    spelled = {Tunnel.GENEVE: "Geneve", Tunnel.TEREDO: "Teredo", Tunnel.L2TPV3: "L2TPv3"}
     tunnel = WAYS[way].tunnel
     if tunnel != Tunnel.IP:
         assert Layer(spelled.get(tunnel, tunnel.name), WAYS[way].about) in found
@@ -149,8 +149,9 @@ def test_the_tunnel_in_words(way: str, version: int, outer: int) -> None:
     name = f"IPv{outer}" if tunnel == Tunnel.IP else f"{TUNNEL_NAMES[tunnel]} {WAYS[way].about}".rstrip()
     ports = {
         Tunnel.VXLAN: 4789, Tunnel.GENEVE: 6081, Tunnel.GTP: 2152, Tunnel.L2TP: 1701, Tunnel.TEREDO: 3544,
+        Tunnel.L2TPV3: 1701,
     }  # fmt: skip
-    port = f" (UDP {ports[tunnel]})" if tunnel in ports else ""
+    port = f" (UDP {ports[tunnel]})" if tunnel in ports and not WAYS[way].number else ""
     ends = OUTER4 if outer == 4 else OUTER6
     assert ways(single(way, version, outer)) == [f"{name}, {' → '.join(ends)}{port}"]
     assert ways(single(way, version, outer), is_reply=True) == [f"{name}, {' → '.join(reversed(ends))}{port}"]

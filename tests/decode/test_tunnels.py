@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.decode.layers import Layer, layers
 from analyzer.decode.packets import MOST_TUNNELS, decode, decode_batch
 from analyzer.jit import fastest
 from analyzer.tables import Frames, Packets, Protocol, Status, Tunnel
@@ -25,6 +26,7 @@ from tests.decode.encapsulated import (
     IP,
     OUTER4,
     SINGLE,
+    TCP,
     UDP,
     WAYS,
     Raw,
@@ -54,6 +56,10 @@ def assert_segment(rows: Packets, version: int, i: int = 0) -> None:
     assert (row.flags[0], row.window[0], row.payload_len[0], row.ts_val[0]) == (0x18, 5, 7, 5)
 
 
+def named(octets: bytes) -> list[Layer]:
+    return layers(np.frombuffer(octets, np.uint8), 1, len(octets))
+
+
 def cut(octets: bytes, n: int) -> Frames:
     """The first ``n`` octets of a frame, and nothing behind them."""
     whole = batch([octets[:n]])
@@ -74,6 +80,44 @@ def test_tunnels_in_tunnels() -> None:
     assert rows.depth.tolist() == [2 + seed % 4 for seed in range(60)]
     for i, (_, version) in enumerate(NESTED):
         assert_segment(rows, version, i)
+
+
+def test_a_padded_frame_in_l2tpv3() -> None:
+    """Ethernet is filled up to 60 octets: only then may there be more than the IP header says."""
+    short = bytes(ether() / ip(4, True) / TCP(sport=1, dport=2))
+    for head, port in ((b"\0\0\0\5", None), (flat(3, 0, 0, 5), 1701)):
+        for padding, depth in ((60 - len(short), 1), (61 - len(short), 0)):
+            payload = Raw(head + bytes(4) + short + b"p" * padding)
+            outer = IP(src=OUTER4[0], dst=OUTER4[1], proto=115) if port is None else ip(4, False) / udp(port)
+            row = decode(batch([bytes(ether() / outer / payload)]))
+            assert (row.depth[0], row.tunnel[0]) == (depth, Tunnel.L2TPV3 if depth else Tunnel.NONE)
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize(
+    ("cookie", "size"), [(b"", "None"), (b"abcd", "4 Byte Cookie"), (b"\x08\0\x45\0abcd", "8 Byte Cookie")]
+)
+@pytest.mark.parametrize(("sublayer", "kind"), [(b"", "None"), (bytes(4), "Default L2-Specific")])
+def test_l2tpv3_as_tshark_decodes_it(cookie: bytes, size: str, sublayer: bytes, kind: str, tmp_path: Path) -> None:
+    """tshark must be told what is found out here."""
+    frames = [
+        bytes(ether() / IP(src=OUTER4[0], dst=OUTER4[1], proto=115) / Raw(flat(0, 5) + cookie + sublayer + FRAME)),
+        bytes(ether() / ip(4, False) / udp(1701) / Raw(flat(3, 0, 0, 5) + cookie + sublayer + FRAME)),
+    ]
+    capture = tmp_path / "l2tpv3.pcap"
+    records = [struct.pack("<IIII", 1, 0, len(one), len(one)) + one for one in frames]
+    capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records))
+    options = [f"l2tp.cookie_size:{size}", f"l2tp.l2_specific:{kind}"]
+    told = subprocess.run(
+        ["tshark", "-n", "-r", str(capture), *(word for option in options for word in ("-o", option)),
+         "-d", "l2tp.pw_type==0,eth", "-T", "fields", "-e", "l2tp.sid", "-e", "tcp.seq_raw"],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    rows = decode(batch(frames))
+    assert len(told) == len(frames)
+    for i, line in enumerate(told):
+        assert_segment(rows, 4, i)
+        assert line.split("\t")[1] == str(rows.seq[i]), line
 
 
 def test_vxlan_on_linux_own_port() -> None:
@@ -132,6 +176,7 @@ def test_cut_anywhere(way: str, version: int, outer: int) -> None:
 
 INNER = bytes(segment())
 INNER_SIX = bytes(segment(6))
+FRAME = bytes(ether() / segment())
 MPLS_LABEL = (33 << 12 | 1 << 8).to_bytes(4)
 
 
@@ -159,7 +204,15 @@ NOT_IN_UDP = {
     "GTP with an extension that is not there": (2152, b"\x34\xff\0\x04" + bytes(4) + b"\0\0\0\x85"),
     "GTP with an extension that is longer": (2152, b"\x34\xff\0\x08" + bytes(4) + b"\0\0\0\x85\x09\0\0\0"),
     "L2TP's control": (1701, flat(0xC802, 20, 1, 0, 0, 0) + bytes(8)),
-    "L2TP of version 3": (1701, flat(3, 0, 1, 2, 0x21) + INNER),
+    "L2TPv3's control": (1701, flat(0xC803, 20, 0, 1, 0, 0) + bytes(8)),
+    "L2TPv3 of session 0": (1701, flat(3, 0, 0, 0) + FRAME),
+    "L2TPv3, cookie of 5 octets": (1701, flat(3, 0, 1, 2) + bytes(5) + FRAME),
+    "L2TPv3, cookie of 8 octets and more": (1701, flat(3, 0, 1, 2) + bytes(16) + FRAME),
+    "L2TPv3, no length of its own": (1701, flat(3, 0, 1, 2) + FRAME + bytes(3)),
+    "L2TPv3, IP and more": (1701, flat(3, 0, 1, 2) + INNER[:2] + flat(len(INNER) - 1) + INNER[4:]),
+    "L2TPv3, longer than the datagram": (1701, flat(3, 0, 1, 2) + FRAME[:-1]),
+    "L2TPv3, IPv6 by name": (1701, flat(3, 0, 1, 2) + FRAME[:12] + b"\x86\xdd" + INNER),
+    "L2TPv3 with frame relay": (1701, flat(3, 0, 1, 2, 0x0811, 0x0307) + INNER[:19]),
     "L2TP with LCP": (1701, flat(2, 7, 8, 0xFF03, 0xC021) + INNER),
     "L2TP without its offset": (1701, flat(0x0A02, 7, 8, 0, 0)),
     "L2TP with an offset beyond the datagram": (1701, flat(0x0202, 7, 8, 900) + INNER),
@@ -197,6 +250,9 @@ NOT_IN_IP = {
     "IP in IP, cut": (4, INNER[:19]),
     "IPv6 in IP, another version": (41, INNER),
     "IPv6 in IP, headers without end": (41, INNER_SIX[:6] + b"\x3c" + INNER_SIX[7:40] + b"\x3c\0\0\0\0\0\0\0" * 40),
+    "L2TPv3's control": (115, flat(0, 0, 0xC803, 20) + bytes(16)),
+    "L2TPv3 without a session": (115, b"\0\0\0"),
+    "L2TPv3 without IP": (115, flat(0, 5) + bytes(60)),
     "ESP": (50, INNER),
 }  # fmt: skip
 
@@ -273,14 +329,16 @@ def test_compiled_and_interpreted_agree(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_as_tshark_reads_them(tmp_path: Path) -> None:
+    """But for L2TPv3, of which tshark must be told what is in the session."""
+    made = [octets for octets in MADE if "L2TPv3" not in [layer.name for layer in named(octets)]]
     file = tmp_path / "made.pcap"
-    records = [struct.pack("<IIII", 1, 0, len(octets), len(octets)) + octets for octets in MADE]
+    records = [struct.pack("<IIII", 1, 0, len(octets), len(octets)) + octets for octets in made]
     file.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1) + b"".join(records))
     fields = ["tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.window_size_value", "tcp.len"]
     run = subprocess.run(
         ["tshark", "-n", "-r", str(file), "-T", "fields", *(word for field in fields for word in ("-e", field))],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    rows = decode(batch(MADE))
+    rows = decode(batch(made))
     ours = zip(rows.src_port, rows.dst_port, rows.seq, rows.ack, rows.window, rows.payload_len, strict=True)
     assert ["\t".join(map(str, row)) for row in ours] == run.stdout.splitlines()

@@ -166,6 +166,11 @@ def connection_record(connection: Rows, client: Rows, server: Rows) -> dict[str,
                     known(connection["phase_first_ns"][phase], connection["phase_packets"][phase] > 0)
                 ),
                 "last_ns": only_tcp(known(connection["phase_last_ns"][phase], connection["phase_packets"][phase] > 0)),
+                **{
+                    name: only_tcp(value)
+                    for side, end in (("client", client), ("server", server))
+                    for name, value in sent_in(connection, end, phase, side)
+                },
             }
             for phase in (Phase.HANDSHAKE, Phase.DATA, Phase.TEARDOWN)
         },
@@ -208,6 +213,14 @@ def sent_record(connection: Rows, end: Rows, tcp: bool) -> dict[str, Any]:
         "data_throughput_bps": rate(int(end["unique_bytes"]) - int(end["aside_bytes"]), data_ns if tcp else 0),
         "capture_duplicates": int(end["capture_duplicates"]),
     }
+
+
+def sent_in(connection: Rows, end: Rows, phase: Phase, side: str) -> list[tuple[str, int | None]]:
+    """What one side sent in a phase."""
+    unique, aside, handshake = (int(end[name]) for name in ("unique_bytes", "aside_bytes", "handshake_bytes"))
+    octets = {"HANDSHAKE": handshake, "DATA": unique - aside, "TEARDOWN": aside - handshake}[phase.name]
+    elapsed_ns = difference(connection["phase_last_ns"][phase], connection["phase_first_ns"][phase])
+    return [(f"{side}_bytes", octets), (f"{side}_throughput_bps", rate(octets, elapsed_ns))]
 
 
 def difference(later: Any, earlier: Any) -> int:

@@ -102,6 +102,8 @@ def test_keys() -> None:
     assert " ".join(connection) == CONNECTION_KEYS
     assert " ".join(connection["client"]) == " ".join(connection["server"]) == "address port"
     assert " ".join(connection["phases"]) == "handshake data teardown"
-    assert " ".join(connection["phases"]["data"]) == "packets first_ns last_ns"
+    assert " ".join(connection["phases"]["data"]) == (
+        "packets first_ns last_ns client_bytes client_throughput_bps server_bytes server_throughput_bps"
+    )
     assert list(connection["client_sent"]) == list(connection["server_sent"])
     assert " ".join(json.loads(packet_lines(*packet_rows(1, 1)))) == PACKET_KEYS

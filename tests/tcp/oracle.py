@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.tcp.conn_state import conn_state
+from tests.tcp.codes import completeness, conn_state
 
 CLIENT, SERVER = 0, 1
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -159,8 +159,10 @@ def reconstruct(segments: Iterable[Sent]) -> tuple[list[Label], list[Connection]
         elif connection.former and speaks_of_former(connection, segment):
             connection = connection.former
         if segment.copied:
-            connection.completeness |= completeness(connection, segment)
+            connection.completeness |= bits_of(connection, segment)
         else:
+            if is_clients_syn(connection, segment):
+                turn_to(connection, segment.source)
             labels.append(take(connection, segment))
     return labels, connections
 
@@ -211,6 +213,26 @@ def speaks_of_former(connection: Connection, segment: Sent) -> bool:
     return False
 
 
+def is_clients_syn(connection: Connection, segment: Sent) -> bool:
+    """Whether a SYN after other segments proves that its sender is the client: the other side has sent none."""
+    if connection.evidence == "SYN" or segment.flags & (SYN | ACK | FIN | RST) != SYN:
+        return False
+    return not connection.ends[1 - side_of(connection, segment)].synchronizes
+
+
+def turn_to(connection: Connection, client: Host) -> None:
+    """Make this host the client, as if it had been known from the start."""
+    connection.evidence = "SYN"
+    if connection.hosts[CLIENT] == client:
+        return
+    connection.hosts = connection.hosts[::-1]
+    connection.ends = connection.ends[::-1]
+    connection.late = {1 - side for side in connection.late}
+    connection.closed_by = {"client": "server", "server": "client"}.get(connection.closed_by, connection.closed_by)
+    turned = connection.history.swapcase()
+    connection.history = turned[1:] if turned.startswith("^") else "^" + turned
+
+
 def opened_by(segment: Sent, row: int) -> Connection:
     """The connection that this segment is the first of: who is the client, and which states they were in before."""
     syn, ack = bool(segment.flags & SYN), bool(segment.flags & ACK)
@@ -219,9 +241,9 @@ def opened_by(segment: Sent, row: int) -> Connection:
     if syn:
         sender_is_client, evidence = not ack, "SYN_ACK" if ack else "SYN"
     else:
-        for limit in (1024, 32768):
+        for limit, name in ((1024, "PORTS"), (32768, "EPHEMERAL_PORT")):
             if (ports[0] < limit) != (ports[1] < limit):
-                sender_is_client, evidence = ports[0] > ports[1], "PORTS"
+                sender_is_client, evidence = ports[0] > ports[1], name
                 break
     if syn and ack:
         sender, receiver = End("SYN_RECEIVED", actively=False), End("SYN_SENT", actively=True)
@@ -256,7 +278,7 @@ def take(connection: Connection, segment: Sent) -> Label:
     zeek_moves(side, sender, receiver, segment)
     connection.history += gap(side, sender, receiver, segment)
     connection.history = connection.history[:32]
-    connection.completeness |= completeness(connection, segment)
+    connection.completeness |= bits_of(connection, segment)
     if flags & FIN and not sender.closes:
         sender.closes = True
         connection.closed_by = closer(connection.closed_by, side, receiver, segment)
@@ -462,18 +484,9 @@ def phase_of(connection: Connection, side: int, segment: Sent) -> str:
     return "TEARDOWN"
 
 
-def completeness(connection: Connection, segment: Sent) -> int:
-    """Wireshark's tcp.completeness: SYN 1, SYN,ACK 2, ACK 4, data 8, FIN 16, RST 32."""
-    flags, payload = segment.flags, segment.payload_len > 0
-    if not any(end.packets for end in connection.ends):  # the first segment counts as a SYN, and no other as one
-        if flags & SYN and not flags & ACK:
-            return 9 if payload and connection.former is None else 1
-        return 0
-    seen = 32 if flags & RST else 0
-    if flags & ACK:
-        seen |= 2 if flags & SYN else 8 if payload else 4
-        seen |= 16 if flags & FIN else 0
-    return seen
+def bits_of(connection: Connection, segment: Sent) -> int:
+    is_first = not any(end.packets for end in connection.ends)
+    return completeness(segment.flags, segment.payload_len > 0, is_first, connection.former is not None)
 
 
 def closer(before: str, side: int, peer: End, segment: Sent) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.decode.fragments import Fragments
 from analyzer.decode.packets import decode
 from analyzer.tables import ACK, ENDPOINT, PSH, SYN, Count, Event, Side
 from analyzer.tcp.reconstruct import Reconstruction
@@ -258,3 +259,101 @@ def test_an_undisturbed_conversation_has_no_copies(talk: list[tuple[bool, int, i
         nxt[source] += payload_len
     labels = play(segments, IPV6 if numbering == "IPv6" else HOSTS).labels
     assert not (labels.events >> Event.CAPTURE_DUPLICATE & 1).any()
+
+
+# ---------------------------------------------------------------- datagrams
+
+
+def datagrams(*sent: tuple[float, str, bytes, dict[str, int]], hosts: Hosts = HOSTS) -> list[bool]:
+    """Of datagrams (milliseconds, ``C`` or ``S``, payload, id, ttl, DF and interface), which are copies."""
+    octets, times, interfaces = [], [], []
+    for ms, source, payload, fields in sent:
+        datagram = Segment(
+            0, source, "S" if source == "C" else "C", -1, payload_len=len(payload),
+            ip_id=fields.get("id", 0), ttl=fields.get("ttl", 64),
+        )  # fmt: skip
+        whole = bytearray(frame(datagram, hosts))
+        whole[len(whole) - len(payload) :] = payload
+        if whole[14] >> 4 == 4:
+            whole[20] = fields.get("df", 0) << 6
+        octets.append(bytes(whole))
+        times.append(START_NS + round(ms * 1e6))
+        interfaces.append(fields.get("interface", 0))
+    captured = read_only(batch(octets, times)._replace(interface=np.array(interfaces, np.uint16)))
+    labels = Reconstruction().feed(captured, decode(captured))
+    assert set(labels.events.tolist()) <= {0, 1 << Event.CAPTURE_DUPLICATE}
+    return (labels.events != 0).tolist()
+
+
+def test_a_datagram_with_the_same_identification() -> None:
+    """Without DF a sender may not use a number twice; with it, it must have been seen to number its packets."""
+    one = (b"question", {"id": 9})
+    assert datagrams((0, "C", *one), (19, "C", *one)) == [False, True]
+    assert datagrams((0, "C", *one), (21, "C", *one)) == [False, False]
+    assert datagrams((0, "C", *one), (0, "C", *one), (0, "C", *one)) == [False, True, True]
+    fixed = (b"question", {"id": 9, "df": 1})
+    assert datagrams((0, "C", *fixed), (1, "C", *fixed)) == [False, False]
+    same = (b"another", {"id": 9})
+    assert datagrams((0, "C", *same), (1, "C", *one), (2, "C", *one)) == [False, False, False], "it numbers nothing"
+    other = (b"question", {"id": 8, "df": 1})
+    assert datagrams((0, "C", *other), (1, "C", *fixed), (2, "C", *fixed)) == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("payload", "fields"),
+    [(b"question", {"id": 10}), (b"Question", {"id": 9}), (b"questions", {"id": 9}), (b"", {"id": 9})],
+)
+def test_another_datagram(payload: bytes, fields: dict[str, int]) -> None:
+    assert datagrams((0, "C", b"question", {"id": 9}), (0, "C", payload, fields)) == [False, False]
+
+
+def test_the_answer_is_no_copy() -> None:
+    assert datagrams((0, "C", b"x", {"id": 9}), (0, "S", b"x", {"id": 9})) == [False, False]
+
+
+def test_two_equal_datagrams_without_identification_may_both_have_been_sent() -> None:
+    assert datagrams((0, "C", b"x", {}), (0, "C", b"x", {})) == [False, False]
+    assert datagrams((0, "C", b"x", {}), (0, "C", b"x", {"interface": 1})) == [False, False]
+    assert datagrams((0, "C", b"x", {}), (0, "C", b"x", {}), hosts=IPV6) == [False, False]
+
+
+def test_ipv6_datagrams_that_were_seen_elsewhere() -> None:
+    for fields, copied in (({"interface": 1}, True), ({"ttl": 63}, True), ({"ttl": 65}, False)):
+        assert datagrams((0, "C", b"x", {}), (0, "C", b"x", fields), hosts=IPV6) == [False, copied]
+    assert datagrams((0, "C", b"x", {}), (21, "C", b"x", {"ttl": 63}), hosts=IPV6) == [False, False]
+
+
+def test_what_is_not_compared_is_in_the_checksum() -> None:
+    """Octets beyond the first are not; a checksum of 0 says nothing of them, and the identification decides."""
+    assert datagrams((0, "C", b"x" * 99, {"id": 9}), (0, "C", b"x" * 98 + b"y", {"id": 9})) == [False, True]
+
+
+def test_an_ipv4_header_with_options_is_not_looked_at() -> None:
+    header = struct.pack("!BBHHHBBH4s4sI", 0x46, 0, 33, 9, 0, 64, 17, 0, b"\x0a\0\0\1", b"\x0a\0\0\2", 0x01010100)
+    one = bytes(12) + b"\x08\x00" + header + struct.pack("!4H", 40000, 80, 9, 0) + b"x"
+    captured = batch([one, one])
+    assert not Reconstruction().feed(captured, decode(captured)).events.any()
+
+
+def test_a_datagram_in_fragments_can_be_a_copy() -> None:
+    def fragment(offset: int, payload: bytes) -> bytes:
+        field = offset // 8 | (0x2000 if offset == 0 else 0)
+        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 9, field, 64, 17, 0)
+        return bytes(12) + b"\x08\x00" + header + b"\x0a\0\0\1\x0a\0\0\2" + payload
+
+    datagram = struct.pack("!4H", 40000, 80, 28, 0) + b"a payload in two"[:16] + b"more"
+    pair = [fragment(0, datagram[:16]), fragment(16, datagram[16:])]
+    captured = batch(pair * 2)
+    decoded = decode(captured)
+    joined = Fragments().join(captured, decoded)
+    events = Reconstruction().feed(joined, decoded).events
+    assert (events >> Event.CAPTURE_DUPLICATE & 1).tolist() == [0, 0, 0, 1]
+
+
+def test_a_copy_of_a_datagram_counts_as_a_packet_and_as_nothing_else() -> None:
+    made = play("C > S UDP 5 id 9\n+0.001 C > S UDP 5 id 9\nS > C UDP 7 id 3").reconstruction
+    client, server = made.endpoints[0]
+    names = ("packets", "capture_duplicates", "data_packets", "payload_bytes", "unique_bytes")
+    assert [int(client[name]) for name in names] == [2, 1, 1, 5, 5]
+    assert [int(server[name]) for name in names] == [1, 0, 1, 7, 7]
+    assert (made.counted(Count.CAPTURE_DUPLICATES), made.counted(Count.FIRST_CAPTURE_DUPLICATE)) == (1, 2)

@@ -56,8 +56,8 @@ CASES = {
     "a stray SYN,ACK was refused, then its sender's SYN comes with the same number": """
         S > C  SA 300 ack 101        | handshake ESTABLISHED SYN-RECEIVED
         C > S  R 101                 | teardown CLOSED LISTEN
-        S > C  S 300                 | handshake SYN-RECEIVED SYN-SENT
-        C > S  SA 101 ack 301        | handshake SYN-RECEIVED ESTABLISHED
+        S > C  S 300                 | handshake SYN-SENT SYN-RECEIVED
+        C > S  SA 101 ack 301        | handshake ESTABLISHED SYN-RECEIVED
         S > C  A 301 ack 102         | handshake ESTABLISHED ESTABLISHED
     """,
     "a FIN with it, or one before it, is no such SYN": """
@@ -150,8 +150,8 @@ def test_a_new_incarnation_says_so() -> None:
         ("C > S  SA 1 ack 7", "S", Evidence.SYN_ACK),
         ("C > S  PA 1:5 ack 7", "C", Evidence.PORTS),
         ("S > C  A 1 ack 7", "C", Evidence.PORTS),
-        ("M > E  A 1 ack 7", "E", Evidence.PORTS),
-        ("E > M  A 1 ack 7", "E", Evidence.PORTS),
+        ("M > E  A 1 ack 7", "E", Evidence.EPHEMERAL_PORT),
+        ("E > M  A 1 ack 7", "E", Evidence.EPHEMERAL_PORT),
         ("E > F  A 1 ack 7", "E", Evidence.FIRST_PACKET),
         ("F > E  A 1 ack 7", "F", Evidence.FIRST_PACKET),
         ("S > Z  A 1 ack 7", "S", Evidence.FIRST_PACKET),

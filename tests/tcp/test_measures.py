@@ -241,6 +241,38 @@ def test_rates_and_silences() -> None:
     assert table["client_sent.mean_in_flight"] == 100
 
 
+def test_octets_and_rates_of_each_phase() -> None:
+    """Fast Open brings payload in the handshake, a FIN brings some in the teardown; half-closed data is data."""
+    made = play(
+        "C > S S 100:120\n+0.1 S > C SA 300:305 ack 121\n+0.1 C > S A 121 ack 306\n"
+        "C > S PA 121:221 ack 306\n+0.5 S > C PA 306:316 ack 221\nC > S PA 121:221 ack 306\n"
+        "C > S FPA 221:251 ack 316\nS > C A 316 ack 252\n+1 S > C PA 316:416 ack 252\n+2 S > C FA 416 ack 252"
+    ).reconstruction
+    table = connection_table(made.connections[:1], made.endpoints[:1])
+    told = {
+        phase: [
+            int(values_of(table, f"phases.{phase}.{side}_{what}")[0])
+            for side in ("client", "server")
+            for what in ("bytes", "throughput_bps")
+        ]
+        for phase in ("handshake", "data", "teardown")
+    }
+    data_ns = 1_503_000_000
+    assert told == {
+        "handshake": [20, 20 * 8 * 5, 5, 5 * 8 * 5],
+        "data": [100, 100 * 8 * 10**9 // data_ns, 110, 110 * 8 * 10**9 // data_ns],
+        "teardown": [30, 30 * 8 * 10**9 // 3_001_000_000, 0, 0],
+    }
+
+
+def test_a_conversation_has_no_phases() -> None:
+    made = play("C > S UDP 5\nS > C UDP 5").reconstruction
+    table = connection_table(made.connections[:1], made.endpoints[:1])
+    for phase in ("handshake", "data", "teardown"):
+        for name in ("client_bytes", "client_throughput_bps", "server_bytes", "server_throughput_bps"):
+            assert values_of(table, f"phases.{phase}.{name}")[0] == NULL
+
+
 def test_a_reset_alone_tells_nothing() -> None:
     """Its sequence number may be of another connection."""
     client, _ = ends("S > C SA 100 ack 1\nC > S R 900:905\nS > C A 101 ack 905")

@@ -105,11 +105,17 @@ def seen(frames: Frames, packets: Packets, labels: Labels) -> dict[int, list[eve
     for i in np.flatnonzero(is_tcp(packets)).tolist():
         scaled = int(packets.options[i]) & HAS_WINDOW_SCALE
         found.setdefault(int(labels.connection[i]), []).append(event_oracle.Seen(
-            int(frames.number[i]), int(frames.ts_ns[i]), int(labels.side[i]), int(packets.flags[i]),
+            int(frames.number[i]), int(frames.ts_ns[i]), direction(packets, i), int(packets.flags[i]),
             int(packets.seq[i]), int(packets.ack[i]), int(packets.payload_len[i]), int(packets.window[i]),
             int(packets.window_scale[i]) if scaled else None,
         ))  # fmt: skip
     return found
+
+
+def direction(packets: Packets, i: int) -> int:
+    """One of two ways, the same however often the connection turns round."""
+    address = packets.address[i].tolist()
+    return int((address[:4], int(packets.src_port[i])) > (address[4:], int(packets.dst_port[i])))
 
 
 def remarked(frames: Frames, labels: Labels) -> dict[int, event_oracle.Said]:

@@ -129,6 +129,7 @@ def test_what_is_counted_adds_up(segments: list[Segment]) -> None:
     controls = ends["syns"] + ends["fins"]
     assert (ends["unique_bytes"] + ends["retransmitted_bytes"] <= ends["payload_bytes"] + controls).all()
     assert (ends["aside_bytes"] <= ends["unique_bytes"]).all()
+    assert (ends["handshake_bytes"] <= ends["aside_bytes"]).all()
     assert (ends["rtt_samples"] <= (ends["packets"] - ends["pure_acks"])).all()
     assert (ends["windows"] + ends["syns"] + ends["resets"] >= ends["pure_acks"]).all()
     for row in range(made.count):
