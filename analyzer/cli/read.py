@@ -20,7 +20,7 @@ from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
 from analyzer.pipeline import lives, survey
 from analyzer.render.screen import screen_of
 from analyzer.render.table import ADVICE, ADVICE_CHOSEN
@@ -47,12 +47,16 @@ Examples:
 @click.option("--only", metavar="KIND,…", help=f"Only connections of these kinds: {', '.join(KINDS)}.")
 @click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
 @servers.option
+@click.option(
+    "--calls/--no-calls", "has_calls", default=None,
+    help="The socket calls behind the packets. Without either: where there are 100 columns.",
+)  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
 @colors.option
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
-    sort: str | None, server_ends: tuple[str, ...], whole: bool, color: str,
+    sort: str | None, server_ends: tuple[str, ...], has_calls: bool | None, whole: bool, color: str,
 ) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
@@ -83,8 +87,9 @@ def command(
         lives_in_order = {number: found[number] for number in told}
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
         write_summary(
-            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, advice=advice
-        )
+            run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, advice=advice,
+            calls=calls_on(screen, has_calls),
+        )  # fmt: skip
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
