@@ -21,7 +21,7 @@ from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import UsageError
 from analyzer.explain.walk import walk
@@ -54,6 +54,10 @@ Examples:
 @click.option("--only", metavar="KIND,…", help=f"Only connections of these kinds: {', '.join(KINDS)}.")
 @click.option("--sort", type=click.Choice(KEYS), help="The connections with most of it first.")
 @servers.option
+@click.option(
+    "--calls/--no-calls", "has_calls", default=None,
+    help="The socket calls behind the packets. Without either: where there are 100 columns.",
+)  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
 @click.option("--states", is_flag=True, help="Draw each side's way through the states of RFC 9293's figure 5.")
 @click.option("--states-svg", metavar="FILE", help="Write that picture of one connection to FILE, as SVG.")
@@ -61,7 +65,8 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
-    sort: str | None, server_ends: tuple[str, ...], whole: bool, states: bool, states_svg: str | None, color: str,
+    sort: str | None, server_ends: tuple[str, ...], has_calls: bool | None, whole: bool, states: bool,
+    states_svg: str | None, color: str,
 ) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
@@ -97,7 +102,7 @@ def command(
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice,
+            advice=advice, calls=calls_on(screen, has_calls),
         )  # fmt: skip
         screen.write(held_at_the_end(run, numbers, screen))
         if numbers and not told:

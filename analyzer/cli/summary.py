@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from analyzer.explain.calls import Call, inferred
 from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
 from analyzer.explain.walk import walk
 from analyzer.explain.why import Cause, cause_of, why
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
+from analyzer.render.lifelines import CALLS_FROM
 from analyzer.render.quality import quality
 from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
@@ -20,6 +22,19 @@ from analyzer.tables import Count, Life, Protocol, Rows, rows_of
 
 FEW_CONNECTIONS = 5
 """Up to so many connections are all told without being asked for."""
+
+CallsOf = Callable[[Rows, Rows, Life], Sequence[Call]]
+"""Gives the socket calls of a connection: its CONNECTION row, its two ENDPOINT rows, its packets."""
+
+
+def no_calls(connection: Rows, endpoints: Rows, life: Life) -> Sequence[Call]:
+    """Tells of none."""
+    return ()
+
+
+def calls_on(screen: Screen, wanted: bool | None = None) -> CallsOf:
+    """The inferred calls, or none; where nobody says what is wanted, those where they have room."""
+    return inferred if (screen.width >= CALLS_FROM if wanted is None else wanted) else no_calls
 
 
 def quality_of(run: Run, expression: str) -> Quality:
@@ -41,12 +56,13 @@ def quality_of(run: Run, expression: str) -> Quality:
 def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
     whole: bool = False, states: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
+    calls: CallsOf = no_calls,
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
 
     ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
-    ``remark`` gives a sentence more about a CONNECTION row.
+    ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
@@ -56,7 +72,9 @@ def write_summary(
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        screen.write(ladder(_story(run, row, lives[number], found, remark), screen, whole=whole))
+        story = _story(run, row, lives[number], found, remark)
+        story = story._replace(calls=calls(story.connection, story.endpoints, story.life))
+        screen.write(ladder(story, screen, whole=whole))
         if states and connections[row]["protocol"] == Protocol.TCP:
             screen.write(state_picture(walk(lives[number]), run.last_ns, screen))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -11,13 +12,18 @@ from analyzer.capture.source import open_capture
 from analyzer.cli import servers
 from analyzer.cli.ending import end
 from analyzer.errors import UsageError
-from analyzer.pipeline import BATCH_PACKETS, Run
+from analyzer.explain.calls import inferred
+from analyzer.language import _
+from analyzer.pipeline import BATCH_PACKETS, Run, lives, survey
+from analyzer.render.calls import Beside
 from analyzer.render.screen import screen_of
+from analyzer.render.segment import segments
 from analyzer.render.tcpdump.names import Names
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
-from analyzer.tables import Batch, Frames, batch_at, frames_at
+from analyzer.render.untrusted import visible
+from analyzer.tables import Batch, Frames, Protocol, Rows, batch_at, frames_at
 
 _EXAMPLES = """\b
 Examples:
@@ -35,6 +41,10 @@ MOST_TIME_FLAGS = 5
 @click.argument("file", metavar="FILE")
 @click.argument("filter_words", metavar="[FILTER]...", nargs=-1)
 @click.option("--tcpdump", is_flag=True, help="Print tcpdump's text and nothing else.")
+@click.option(
+    "--calls", "has_calls", is_flag=True,
+    help="The socket calls behind the packets, not with --tcpdump. The file is read twice and its packets kept.",
+)  # fmt: skip
 @click.option("-n", "numeric", count=True, help="No names: addresses and ports as numbers.")
 @click.option("-S", "absolute", count=True, help="Absolute TCP sequence numbers.")
 @click.option(
@@ -61,8 +71,9 @@ MOST_TIME_FLAGS = 5
 )  # fmt: skip
 @click.pass_context
 def command(
-    context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, packets: int | None,
-    by_line: bool, server_ends: tuple[str, ...], hosts: str | None, services: str | None, color: str, **flags: int,
+    context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, has_calls: bool,
+    packets: int | None, by_line: bool, server_ends: tuple[str, ...], hosts: str | None, services: str | None,
+    color: str, **flags: int,
 ) -> None:  # fmt: skip
     """Print one line a packet: its connection, phase, both ends' states, events, and tcpdump's line.
 
@@ -76,17 +87,34 @@ def command(
     names = None if flags["numeric"] else Names(hosts, services)
     printer = TcpdumpPrinter(TcpdumpOptions(**flags), names)
     expression = " ".join(filter_words)
+    if tcpdump and has_calls:
+        raise UsageError(_("--calls does not go with --tcpdump"))
     if tcpdump:
         with open_capture(file, expression, batch_packets=BATCH_PACKETS) as capture:
             texts = (printer.render(frames).text.data for frames in first_frames(capture, packets))
             print_all(texts, by_line or capture.size is None)
         end(context, capture)
     else:
-        timeline = Timeline(screen_of(color), printer)
-        with Run(file, expression, servers.known(server_ends, expression)) as run:
+        known = servers.known(server_ends, expression)
+        timeline = Timeline(screen_of(color), printer, calls_beside(file, expression, known) if has_calls else {})
+        with Run(file, expression, known) as run:
             lines = (timeline.render(batch).encode() for batch in first_batches(run, packets))
             print_all(lines, by_line or run.capture.size is None)
         end(context, run.capture)
+
+
+def calls_beside(file: str, expression: str, known: Rows) -> dict[int, Beside]:
+    """The socket calls of each TCP connection, which only all of its packets tell."""
+    if file == "-" or not os.path.isfile(file):
+        text = _("--calls: {path} would have to be read twice; save it to a file first")
+        raise UsageError(text.format(path=visible(file)))
+    run = survey(file, expression, known)
+    numbers = run.connections["number"][: run.count][run.connections["protocol"][: run.count] == Protocol.TCP].tolist()
+    found = lives(file, expression, numbers, known, most_packets=sys.maxsize) if numbers else {}
+    return {
+        number: Beside(inferred(run.connections[number - 1], run.endpoints[number - 1], life), segments(life))
+        for number, life in found.items()
+    }
 
 
 def print_all(texts: Iterable[bytes | memoryview], at_once: bool) -> None:

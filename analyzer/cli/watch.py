@@ -12,7 +12,7 @@ from analyzer.capture.live import LiveCapture
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Shown
-from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
 from analyzer.cli.waits import Waits
 from analyzer.errors import AnalyzerError
 from analyzer.explain.departed import Departed
@@ -110,7 +110,7 @@ class Watch:
         numbers = run.connections["number"][: run.count].tolist()
         lives = self._lives.found() if run.started <= FEW_CONNECTIONS else {}
         path, sentence = self._capture.path, self._owners.sentence
-        write_summary(run, found, path, numbers, lives, screen, advice=_ADVICE, remark=sentence)
+        write_summary(run, found, path, numbers, lives, screen, advice=_ADVICE, remark=sentence, calls=calls_on(screen))
         screen.write(Waits(self._owners).at_the_end(run, screen))
         screen.write(self._remarks())
 

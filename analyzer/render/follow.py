@@ -16,6 +16,7 @@ import codecs
 import textwrap
 from collections.abc import Iterator
 
+from analyzer.explain.writes import PAUSE_NS, end_of_write
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import counted, duration, seconds
 from analyzer.render.screen import Screen, cells, fit
@@ -23,7 +24,7 @@ from analyzer.render.turns import turn_name
 from analyzer.render.untrusted import excerpt, legible
 from analyzer.render.words import LOUD, QUIET, SIDES
 from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
-from analyzer.tables import FIN, PSH, Protocol, Rows, Side
+from analyzer.tables import Protocol, Rows, Side
 
 _INDENT = "  "
 _WIDEST = 140
@@ -276,7 +277,7 @@ _PRINTABLE = bytes(octet if 0x20 <= octet < 0x7F else ord(".") for octet in rang
 class Messages(View):
     """A row for each segment, with a bracket around those that probably are one ``write()``.
 
-    A write ends with PSH or FIN, with a segment that is not full, after a pause, and where the other side speaks.
+    A write ends with FIN, with a segment that is not full, after a pause, and where the other side speaks.
     """
 
     def __init__(self, connection: Rows, endpoints: Rows, screen: Screen) -> None:
@@ -297,7 +298,7 @@ class Messages(View):
 
     def _body(self, piece: Piece) -> Iterator[str]:
         pause_ns = piece.ts_ns - self._last_ns if self._last_ns is not None else 0
-        if self._segments and pause_ns >= _PAUSE_NS:
+        if self._segments and pause_ns >= PAUSE_NS:
             yield from self._flush()
             yield self._aside(f"{duration(pause_ns)} later")
         end = self._end_of_write(piece)
@@ -338,12 +339,7 @@ class Messages(View):
         """Why a write ends here; empty where nothing says so."""
         if not self._is_tcp:
             return " "
-        if piece.flags & PSH:
-            return "PSH"
-        if piece.flags & FIN:
-            return "FIN"
-        mss = int(self._endpoints["mss"][1 - piece.side])
-        return "short" if piece.payload_len + _MOST_OPTIONS_LEN < mss else ""
+        return end_of_write(piece.flags, piece.payload_len, int(self._endpoints["mss"][1 - piece.side]))
 
     def _closing(self) -> Iterator[str]:
         yield from super()._closing()
@@ -352,10 +348,3 @@ class Messages(View):
                 "TCP keeps no boundaries between writes: a row is a segment, which may hold several writes; a bracket "
                 "is probably one write.", " ", QUIET,
             )  # fmt: skip
-
-
-_PAUSE_NS = 200_000_000
-"""As long as a delayed ACK may take at most with most systems: longer than a sender pauses within a write."""
-
-_MOST_OPTIONS_LEN = 40
-"""Octets of TCP's options: a full segment has room for so many octets less than the MSS, at most."""

@@ -4,20 +4,24 @@
     ▌  1 0.000000      SYN-SENT ├─ SYN mss 65495 ─────▶│ SYN-RECEIVED
 
 Time flows down. The bar at the left has the phase's colour, an arrow the sender's, trouble its own. A state stands
-beside the lifeline of the side that enters it. What does not fit between the lifelines is left out, the least telling
-first; events that do not fit get a row of their own.
+beside the lifeline of the side that enters it, and where there is room also the socket calls that the side's program
+made; on narrow screens these have rows of their own. What does not fit between the lifelines is left out, the least
+telling first; events that do not fit get a row of their own.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
+from analyzer.explain.calls import Call
 from analyzer.explain.walk import PASSED, states_before
 from analyzer.render.addresses import endpoint, port, shortened
 from analyzer.render.arrow import SPACIOUS, arrow
+from analyzer.render.calls import Beside, call_word, calls_hidden, lines_of
 from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
 from analyzer.render.lifelines import Lifelines
 from analyzer.render.quantities import counted, duration, seconds, seconds_decimals, size
@@ -27,7 +31,7 @@ from analyzer.render.segment import Segment, Traffic, segments, traffic
 from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
 from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
-from analyzer.tables import Life, Phase, Protocol, Rows, Side
+from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
 _PAUSE_NS = 1_000_000_000
@@ -61,6 +65,8 @@ class Story(NamedTuple):
     """The closing sentence."""
     has_losses: bool = False
     """Whether the capture lost packets, so that some events are in doubt."""
+    calls: Sequence[Call] = ()
+    """Socket calls of its two sides."""
 
 
 def ladder(story: Story, screen: Screen, *, whole: bool = False) -> Iterator[str]:
@@ -80,7 +86,8 @@ class _Ladder:
         number_width = max(3, len(str(last.number)) + 1)
         longest = max(abs(segment.ts_ns - self._first_ns) for segment in (self._segments[0], last))
         self._decimals = seconds_decimals(longest)
-        self._grid = Lifelines(screen, number_width, max(8, len(self._time(last))))
+        self._calls = Beside(story.calls, self._segments)
+        self._grid = Lifelines(screen, number_width, max(8, len(self._time(last))), has_calls=bool(story.calls))
         scales = [int(scale) for scale in story.endpoints["window_scale"]]
         self._shifts = scales if min(scales) >= 0 else [0, 0]
         self._turns = {turn.first: turn for turn in turns(self._segments)} if self._is_tcp else {}
@@ -96,6 +103,10 @@ class _Ladder:
             for item in run if self._whole else folded(self._segments, run):
                 yield from self._packet(item, bar) if isinstance(item, int) else self._fold(item, bar)
         yield ""
+        if self._story.calls:
+            legend = self._calls.legend(min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1)
+            yield from (self._screen.paint(line, QUIET) for line in legend)
+            yield ""
         if self._is_tcp:
             yield from remarks_on(self._story.life, self._screen, has_losses=self._story.has_losses, whole=self._all)
         if self._story.why:
@@ -125,6 +136,7 @@ class _Ladder:
         names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
         yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
         if self._is_tcp:
+            yield from self._rows_of(self._led_to_states(), " ")
             client, server = self._states_before()
             yield self._grid.row(" ", client=STATES[client].text, server=STATES[server].text)
 
@@ -141,16 +153,54 @@ class _Ladder:
             segment, grid.inside, self._screen, self._shifts[side], [] if in_note else remarks, is_tcp=self._is_tcp
         )
         states, passed = self._states_entered(index)
+        before, after = self._calls_at(index)
+        alone = [call for call in before if not call.packet or not grid.takes_calls]
+        yield from self._rows_of(alone, bar)
+        before = [call for call in before if call not in alone]
+        alone = [call for call in after if not call.packet or not grid.takes_calls]
+        after = [call for call in after if call not in alone]
+        width = grid.side_width
+        rows = [_around(states[s], passed[s], lines_of(before, s, width), lines_of(after, s, width)) for s in Side]
+        for client, server in _aligned(rows[0].above, rows[1].above, at_end=True):
+            yield grid.row(bar, client=client, server=server)
         yield grid.row(
-            bar, str(segment.number), self._time(segment), states[0], middle, states[1],
+            bar, str(segment.number), self._time(segment), rows[0].beside, middle, rows[1].beside,
             note if in_note else Word(""), ends="├│" if side == Side.CLIENT else "│┤",
         )  # fmt: skip
-        if any(passed):
-            yield grid.row(bar, client=passed[0], server=passed[1])
+        for client, server in _aligned(rows[0].below, rows[1].below):
+            yield grid.row(bar, client=client, server=server)
+        yield from self._rows_of(alone, bar)
         for word in left_out:
             yield grid.aside(bar, marked(word), side, word.style)
         if self._story.life.omitted and index == len(self._segments) // 2 - 1:
             yield self._omission(bar)
+
+    def _calls_at(self, index: int) -> tuple[list[Call], list[Call]]:
+        """The calls to tell before and after a packet; some before the first stand in the heading."""
+        segment = self._segments[index]
+        told = self._led_to_states() if index == 0 and self._is_tcp else []
+        before = [call for call in self._calls.before(segment.number) if call not in told]
+        return before, self._calls.after(segment.number)
+
+    def _led_to_states(self) -> list[Call]:
+        """The calls that led to the states before the first packet: all but those that this packet follows from."""
+        first = self._segments[0]
+        is_answer = first.flags & SYN and first.flags & ACK
+        before = self._calls.before(first.number)
+        return [call for call in before if is_answer or not call.packet or call.side != first.side]
+
+    def _rows_of(self, some: list[Call], bar: str) -> Iterator[str]:
+        """Calls in rows of their own: side by side unless it is known which came first."""
+        if self._grid.takes_calls:
+            is_ordered = any(call.ts_ns is not None for call in some)
+            for together in [[call] for call in some] if is_ordered else [some]:
+                client, server = (lines_of(together, side, self._grid.side_width) for side in Side)
+                for words in _aligned(client, server):
+                    yield self._grid.row(bar, client=words[0], server=words[1])
+            return
+        for call in some:
+            word = call_word(call)
+            yield self._grid.aside(bar, word.text, call.side, f"{word.style} {SIDES[call.side].style}".lstrip())
 
     def _events(self, bits: int, refers_to: int = 0, repeat: int = 0) -> list[Word]:
         return events_of(bits, has_losses=self._story.has_losses, refers_to=refers_to, repeat=repeat)
@@ -191,6 +241,8 @@ class _Ladder:
         """The rows for packets that are not shown."""
         some = self._segments[hidden.start : hidden.stop]
         yield self._folded(traffic(some), bar)
+        if seen := self._calls.seen_at(some):
+            yield self._grid.aside(bar, calls_hidden(seen))
         for text in self._trouble(some):
             yield self._grid.aside(bar, text, style=LOUD)
         if self._story.life.omitted and hidden.start < len(self._segments) // 2 <= hidden.stop:
@@ -217,6 +269,32 @@ class _Ladder:
         """What goes wrong in packets that are not shown."""
         tally = Counter(word for segment in some if segment.events for word in self._events(segment.events))
         return [f"{number:,} {marked(word)}" for word, number in tally.most_common() if word.style == LOUD]
+
+
+class _Around(NamedTuple):
+    """What stands beside one lifeline at a packet's row, and above and below it."""
+
+    above: list[Word]
+    beside: Word
+    below: list[Word]
+
+
+def _around(state: str, passed: str, before: list[Word], after: list[Word]) -> _Around:
+    """A state that is entered stands at the packet; where there is none, what comes right before or after it does."""
+    below = [*([Word(passed)] if passed else []), *after]
+    if state:
+        return _Around(before, Word(state), below)
+    if before:
+        return _Around(before[:-1], before[-1], below)
+    return _Around([], below[0] if below else Word(""), below[1:])
+
+
+def _aligned(client: list[Word], server: list[Word], *, at_end: bool = False) -> Iterator[tuple[Word, Word]]:
+    """Both sides' rows, side by side from the first on, or up to the last."""
+    if at_end:
+        yield from reversed(list(_aligned(client[::-1], server[::-1])))
+    else:
+        yield from zip_longest(client, server, fillvalue=Word(""))
 
 
 def _totals(total: Traffic) -> list[str]:

@@ -1,4 +1,7 @@
-"""The columns of a ladder: bar, number, time, the client's state, its lifeline, what goes between, the server's."""
+"""The columns of a ladder: bar, number, time, the client's state, its lifeline, what goes between, the server's.
+
+Where socket calls are told and the screen is wide, they stand in the columns of the states, which then are wider.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +19,48 @@ _NOTE_WIDTH = 27
 _NOTE_FROM = 112
 """Screens of this width have a column for notes at the right."""
 
+_CALLS_WIDTH = 24
+CALLS_FROM = 100
+"""Screens of this width have room for socket calls beside the lifelines."""
+_NOTE_FROM_WITH_CALLS = 150
+
 _NOTHING = Word("")
 
 
 class Lifelines:
-    """Rows of one ladder. ``inside`` is the number of columns between the lifelines, ``note_width`` those of notes."""
+    """Rows of one ladder.
 
-    def __init__(self, screen: Screen, number_width: int, time_width: int) -> None:
+    ``inside`` is the number of columns between the lifelines, ``side_width`` those beside each, ``note_width`` those
+    of notes. ``has_calls``: socket calls are told too; ``takes_calls``: they have room beside the lifelines.
+    """
+
+    def __init__(self, screen: Screen, number_width: int, time_width: int, *, has_calls: bool = False) -> None:
         self._screen = screen
         self._number_width, self._time_width = number_width, time_width
-        self.width = min(screen.width, WIDEST)
-        self.note_width = _NOTE_WIDTH if self.width >= _NOTE_FROM else 0
-        self._left = 1 + number_width + 1 + time_width + 1 + _STATE_WIDTH + 1
-        right = 1 + _STATE_WIDTH + (1 + self.note_width if self.note_width else 0)
+        self.side_width = _CALLS_WIDTH if has_calls and screen.width >= CALLS_FROM else _STATE_WIDTH
+        more = 2 * (self.side_width - _STATE_WIDTH)
+        self.width = min(screen.width, WIDEST + more)
+        self.note_width = _NOTE_WIDTH if self.width >= (_NOTE_FROM_WITH_CALLS if more else _NOTE_FROM) else 0
+        self._left = 1 + number_width + 1 + time_width + 1 + self.side_width + 1
+        right = 1 + self.side_width + (1 + self.note_width if self.note_width else 0)
         self.inside = self.width - self._left - 2 - right
+        self.takes_calls = self.side_width == _CALLS_WIDTH
         self._styles = SIDES[Side.CLIENT].style, SIDES[Side.SERVER].style
 
     def row(
-        self, bar: str, number: str = "", time: str = "", client: str = "", middle: str = "", server: str = "",
-        note: Word = _NOTHING, *, ends: str = "││",
+        self, bar: str, number: str = "", time: str = "", client: str | Word = "", middle: str = "",
+        server: str | Word = "", note: Word = _NOTHING, *, ends: str = "││",
     ) -> str:  # fmt: skip
-        """One row; ``bar`` and ``middle`` (``inside`` columns) come painted."""
+        """One row; ``bar`` and ``middle`` (``inside`` columns) come painted. A side's text has the side's colour."""
         paint = self._screen.paint
         client_style, server_style = self._styles
+        left, right = (word if isinstance(word, Word) else Word(word) for word in (client, server))
+        before, after = (" " * (self.side_width - cells(word.text)) for word in (left, right))
         return (
             f"{bar}{number:>{self._number_width}} {paint(f'{time:>{self._time_width}}', QUIET)} "
-            f"{paint(f'{client:>{_STATE_WIDTH}}', client_style)} {paint(ends[0], client_style)}"
+            f"{before}{paint(left.text, _joined(left.style, client_style))} {paint(ends[0], client_style)}"
             f"{middle or ' ' * self.inside}"
-            f"{paint(ends[1], server_style)} {paint(f'{server:<{_STATE_WIDTH}}', server_style)}"
+            f"{paint(ends[1], server_style)} {paint(right.text, _joined(right.style, server_style))}{after}"
             f"{' ' + paint(note.text, note.style) if note.text else ''}"
         )
 
@@ -55,7 +72,7 @@ class Lifelines:
         number, time = "no.".rjust(self._number_width), "seconds".rjust(self._time_width)
         return (
             f" {paint(f'{number} {time}', QUIET)} "
-            f"{paint(f'{client:>{_STATE_WIDTH}}', f'bold {client_style}')} {paint('╷', client_style)}"
+            f"{paint(f'{client:>{self.side_width}}', f'bold {client_style}')} {paint('╷', client_style)}"
             f"{paint(legend.center(self.inside), QUIET)}"
             f"{paint('╷', server_style)} {paint(server, f'bold {server_style}')}"
         )
@@ -91,3 +108,8 @@ class Lifelines:
         before = blank if side == Side.SERVER else "" if side == Side.CLIENT else blank[: len(blank) // 2]
         after = blank[len(before) :]
         return self.row(bar, middle=f" {before}{self._screen.paint(text, style)}{after} ", ends="┊┊")
+
+
+def _joined(style: str, color: str) -> str:
+    """A style in a colour."""
+    return f"{style} {color}" if style else color

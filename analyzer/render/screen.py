@@ -18,7 +18,7 @@ from typing import NamedTuple, TextIO
 NARROWEST, PIPE_WIDTH = 60, 100
 
 _CODES = {
-    "bold": "1", "dim": "2", "reverse": "7",
+    "bold": "1", "dim": "2", "italic": "3", "reverse": "7",
     "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36", "bright_blue": "94",
 }  # fmt: skip
 

@@ -2,7 +2,8 @@
 
     ▌  1  1 handshake SYN-SENT     SYN-RECEIVED 22:23:41.475469 IP 127.0.0.1.48994 > 127.0.0.1.1235: Flags [S], …
 
-The columns are packet, connection, phase, the client's and the server's state, and events where there are any. On a
+The columns are packet, connection, phase, the client's and the server's state, and events and socket calls where there
+are any. On a
 terminal a line never wraps: where tcpdump's addresses take too much room, an arrow stands for them and a connection is
 introduced by a line of its own; then tcpdump's options and the line itself are shortened. Elsewhere lines are whole.
 Lines are plain strings, made by the hundred thousand a second; what is the same for many packets is made once.
@@ -11,8 +12,11 @@ Lines are plain strings, made by the hundred thousand a second; what is the same
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
+from analyzer.explain.calls import Call
+from analyzer.render.calls import Beside, in_a_row
 from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.untrusted import visible
@@ -34,6 +38,8 @@ _LEAST_ROOM = 32
 _MOST_INTRODUCED = 100_000
 """Connections that are remembered to have been introduced; beyond that, all are introduced again."""
 
+_NO_CALLS: Mapping[int, Beside] = MappingProxyType({})
+
 _UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
 _OPTIONS = re.compile(r", options \[([^\]]*)\]")
 _DISPENSABLE = re.compile(r"^Flags |, win \d+|, options \[[^\]]*\]")
@@ -44,11 +50,15 @@ _ENDPOINTS = re.compile(r"^(\S+) IP6? (\S+) > (\S+): ")
 class Timeline:
     """Turns batches into text. ``printer`` gives tcpdump's lines; columns grow when numbers do.
 
+    ``calls`` has the socket calls of connections by their numbers: they stand behind a packet's events; those of no
+    packet, and all of them on narrower terminals, in lines of their own.
+
     Attributes: ``has_losses`` whether the capture lost packets up to now, so that some events are in doubt.
     """
 
-    def __init__(self, screen: Screen, printer: TcpdumpPrinter) -> None:
+    def __init__(self, screen: Screen, printer: TcpdumpPrinter, calls: Mapping[int, Beside] = _NO_CALLS) -> None:
         self.has_losses = False
+        self._calls = calls
         self._screen, self._printer = screen, printer
         self._number_width, self._connection_width = 2, 1
         self._has_phase = not screen.terminal or screen.width >= _PHASE_FROM
@@ -88,8 +98,16 @@ class Timeline:
             else:
                 remark, remark_width = self._remarks.get((events, self.has_losses)) or self._make_remark(events)
             before = f"{self._bars[phase]}{number:>{number_width}} {connection or '':>{connection_width}} {columns}"
+            earlier = later = ""
+            if beside := self._calls.get(connection):
+                calls = beside.before(number), beside.after(number)
+                earlier, later = (self._aside(some, connection) for some in calls)
+                near = [call for some in calls for call in some if self._stands_beside(call)]
+                note, note_width = in_a_row(near, self._screen, self._room_for_remarks(remark_width) - 3)
+                if note:
+                    remark, remark_width = f"{remark}{note} · ", remark_width + note_width + 3
             if not self._screen.terminal:
-                yield f"{before}{remark}{line}\n"
+                yield f"{earlier}{before}{remark}{line}\n{later}"
                 continue
             line, *more = line.split("\n")
             if not self._has_addresses and connection and (match := _ENDPOINTS.match(line)):
@@ -103,10 +121,11 @@ class Timeline:
                 line = line[match.end() :]
                 if not self._has_phase:
                     line = _DISPENSABLE.sub("", line)
-                yield f"{before}{_cut(line, room - len(match[1]) - 3 - remark_width)}\n"
+                yield f"{earlier}{before}{_cut(line, room - len(match[1]) - 3 - remark_width)}\n"
             else:
-                yield f"{before}{remark}{_cut(line, room - remark_width)}\n"
+                yield f"{earlier}{before}{remark}{_cut(line, room - remark_width)}\n"
             yield from (f"{fit(line, self._screen.width)}\n" for line in more)
+            yield later
 
     def _bar(self, word: Word) -> str:
         """The phase's bar, or its initial where neither colour nor a column tells the phase."""
@@ -130,7 +149,7 @@ class Timeline:
         """The events, and how wide they are; on a terminal not so wide that no column is left."""
         remark, width = "", 0
         for word in events_of(bits, has_losses=self.has_losses, refers_to=refers_to, repeat=repeat):
-            room = self._screen.width - self._columns_width - _LEAST_ROOM - width if self._screen.terminal else 1_000
+            room = self._room_for_remarks(width)
             text = marked(word)
             if cells(text) > room - 1:
                 text = fit(marked(word._replace(about="")), room - 1)
@@ -140,6 +159,23 @@ class Timeline:
         if not refers_to:
             self._remarks[bits, self.has_losses] = remark, width
         return remark, width
+
+    def _room_for_remarks(self, used: int) -> int:
+        """Columns for more remarks beside so many."""
+        return self._screen.width - self._columns_width - _LEAST_ROOM - used if self._screen.terminal else 1_000
+
+    def _aside(self, calls: Sequence[Call], connection: int) -> str:
+        """A line of those calls that have no place in a packet's line."""
+        some = [call for call in calls if not self._stands_beside(call)]
+        if not some:
+            return ""
+        before = f"{connection:>{self._number_width + self._connection_width + 2}} "
+        text, _ = in_a_row(some, self._screen, self._screen.width - len(before) if self._screen.terminal else 1_000)
+        return f"{before}{text}\n"
+
+    def _stands_beside(self, call: Call) -> bool:
+        """Whether a call stands in its packet's line: it has one, and the line has room for addresses, so for calls."""
+        return bool(call.packet) and self._has_addresses
 
     def _introduction(self, connection: int, client: str, server: str) -> str:
         """Whose packets will have this connection's number."""

@@ -42,6 +42,21 @@ def test_screens(capture: Path, width: int, golden: Callable[[str, str], None]) 
     golden(f"read/{capture.name}.{width}.txt", result.stdout)
 
 
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("name", ["loopback-echo-1235.pcap", "zero-window.pcap"])
+def test_socket_calls(name: str, width: int, golden: Callable[[str, str], None]) -> None:
+    result = read(str(MADE / name), "--calls", width=width)
+    assert all(cells(line) <= width for line in result.stdout.splitlines())
+    golden(f"read/{name}.calls.{width}.txt", result.stdout)
+
+
+def test_socket_calls_are_told_where_there_is_room() -> None:
+    assert "connect()" not in read(ECHO, width=99).stdout
+    assert "connect()" in read(ECHO, width=100).stdout
+    assert "connect()" not in read(ECHO, "--no-calls", width=140).stdout
+    assert "socket calls" not in read(str(MADE / "echo-udp-23333.pcap"), "--calls").stdout
+
+
 def told(result: Result) -> list[int]:
     """The connections whose lives are told."""
     return [int(number) for number in re.findall(r"^─+\n (\d+)  ", result.stdout, re.MULTILINE)]

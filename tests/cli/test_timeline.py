@@ -74,3 +74,19 @@ def test_what_cannot_be_done_is_told_in_a_line(arguments: list[str | Path], reas
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert reason in done.stderr
+
+
+def test_socket_calls() -> None:
+    lines = timeline(ECHO, "--calls").stdout.splitlines()
+    assert " server: socket(); bind(); listen() · client: socket(); connect() · " in lines[0]
+    assert len(lines) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [(["-", "--calls"], "would have to be read twice"), ([ECHO, "--calls", "--tcpdump"], "does not go with --tcpdump")],
+)
+def test_where_socket_calls_cannot_be(arguments: list[str | Path], problem: str) -> None:
+    done = timeline(*arguments)
+    assert done.returncode == 2
+    assert problem in done.stderr

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.pipeline import Run
+from analyzer.explain.calls import Call, Certainty, inferred
+from analyzer.pipeline import Run, lives, survey
 from analyzer.render import timeline as timeline_module
+from analyzer.render.calls import Beside
 from analyzer.render.screen import Screen, cells
+from analyzer.render.segment import segments
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
-from analyzer.tables import Event
+from analyzer.tables import Event, Side
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 CAPTURES = sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng"))
@@ -42,6 +45,33 @@ def tcpdump(capture: Path, **flags: int) -> list[str]:
 def test_timelines(name: str, screen: Screen, golden: Callable[[str, str], None]) -> None:
     kind = screen.width if screen.terminal else "pipe"
     golden(f"timeline/{name}.{kind}.txt", timeline(MADE / name, screen))
+
+
+@pytest.mark.parametrize(
+    "screen", [PIPE, Screen(80, terminal=True), Screen(180, terminal=True)], ids=["pipe", "80", "180"]
+)
+def test_socket_calls(screen: Screen, golden: Callable[[str, str], None]) -> None:
+    kind = screen.width if screen.terminal else "pipe"
+    golden(f"timeline/calls.{kind}.txt", with_calls(screen))
+
+
+@pytest.mark.parametrize("width", [60, 80, 99, 100, 140, 160, 200])
+def test_lines_with_calls_never_wrap(width: int) -> None:
+    assert all(cells(line) <= width for line in with_calls(Screen(width, terminal=True)).splitlines())
+
+
+def with_calls(screen: Screen) -> str:
+    """The article's connection with its calls, two of them of no packet."""
+    run = survey(ECHO)
+    life = lives(ECHO, "", [1])[1]
+    seen = [
+        Call(0, Side.SERVER, "read(4)", False, Certainty.SEEN, int(life.ts_ns[3]) + at, "= -1 EAGAIN", "php")
+        for at in (1, 10**10)
+    ]
+    calls = [*inferred(run.connections[0], run.endpoints[0], life), *seen]
+    shown = Timeline(screen, TcpdumpPrinter(TcpdumpOptions(numeric=1, time=2)), {1: Beside(calls, segments(life))})
+    with Run(ECHO) as again:
+        return "".join(map(shown.render, again))
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)

@@ -1,0 +1,42 @@
+"""Where a ``write()`` probably ended: what a sender's segments tell of the calls that filled them.
+
+TCP keeps no boundaries between writes: several of them may share a segment, and one may take many. What tells all the
+same is PSH, which a sender sets when it has no more to send (RFC 9293 3.9.1.2). On a full segment it tells nothing:
+Linux sets it on the last one of each batch that it hands to the network card, in the middle of a write.
+"""
+
+from __future__ import annotations
+
+from analyzer.tables import FIN, PSH
+
+PAUSE_NS = 200_000_000
+"""As long as a delayed ACK may take at most with most systems: longer than a sender pauses within a write."""
+
+_MOST_OPTIONS_LEN = 40
+"""Octets of TCP's options: a full segment has room for so many octets less than the MSS, at most."""
+
+_TIMESTAMPS_LEN = 12
+"""Octets of the timestamps option, padded: what most segments have."""
+
+
+def end_of_write(flags: int, payload_len: int, mss: int, max_window: int = 0) -> str:
+    """Why a write ends with this segment: ``FIN``, ``PSH``, ``short``; empty where nothing says so.
+
+    ``mss`` and ``max_window`` are what the receiver announced, 0 where that is not known.
+    """
+    if flags & FIN:
+        return "FIN"
+    if flags & PSH:
+        return "" if _is_full(payload_len, mss) or _is_full(payload_len, max_window // 2) else "PSH"
+    # half a window: RFC 9293 3.8.6.2.1 has a sender that waits no longer for more
+    full = min(mss, max_window // 2) if max_window else mss
+    return "short" if payload_len + _MOST_OPTIONS_LEN < full else ""
+
+
+def _is_full(payload_len: int, segment_len: int) -> bool:
+    """Whether a segment is as long as can be, or is several such that the sender's network card takes apart."""
+    if segment_len <= _MOST_OPTIONS_LEN or not payload_len:
+        return False
+    if payload_len <= segment_len:
+        return payload_len + _MOST_OPTIONS_LEN >= segment_len
+    return payload_len % segment_len == 0 or payload_len % (segment_len - _TIMESTAMPS_LEN) == 0
