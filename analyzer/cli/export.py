@@ -9,6 +9,7 @@ from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
 from analyzer.export.jsonl import write_connections, write_packets
+from analyzer.language import _
 from analyzer.pipeline import Run
 
 _EXAMPLES = """\b
@@ -45,9 +46,9 @@ def command(
     with (
         Run(file, expression, servers.known(server_ends, expression)) as run,
         destination(output, file) as out,
-        ReadingProgress("exporting") as progress,
+        ReadingProgress(_("exporting")) as progress,
     ):
-        tick = (lambda _: None) if out.isatty() else progress.tick
+        tick = (lambda run: None) if out.isatty() else progress.tick
         if records == "connections":
             run.exhaust(tick)
             write_connections(out, run.connections, run.endpoints, run.count)
