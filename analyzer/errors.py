@@ -11,6 +11,8 @@ Packets never raise: whatever bytes they carry, they have a row with a status.
 
 from __future__ import annotations
 
+from analyzer.language import _
+
 
 class AnalyzerError(Exception):
     """Base of every error that the analyzer raises on purpose; its text is one line for the user."""
@@ -28,7 +30,8 @@ class CaptureFormatError(AnalyzerError):
     """
 
     def __init__(self, path: str, offset: int, expected: str) -> None:
-        super().__init__(f"{path}: {expected} (at byte {offset:,})")
+        text = _("{path}: {damage} (at byte {offset})")
+        super().__init__(text.format(path=path, damage=expected, offset=f"{offset:,}"))
         self.path = path
         self.offset = offset
         self.expected = expected

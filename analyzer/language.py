@@ -18,6 +18,7 @@ DOMAIN = "tcpflow-view"
 LOCALE = Path(__file__).parent / "locale"
 
 _chosen: gettext.NullTranslations = gettext.NullTranslations()
+_name = "en"
 
 
 def languages() -> tuple[str, ...]:
@@ -31,13 +32,25 @@ def speak(language: str | None) -> None:
     ``None`` takes the user's: the first that is set of LANGUAGE, LC_ALL, LC_MESSAGES and LANG, as gettext does. English
     where there is no catalogue for it.
     """
-    global _chosen
+    global _chosen, _name
     wanted = [language] if language else _of_the_locale()
     _chosen = gettext.translation(DOMAIN, LOCALE, wanted, fallback=True)
+    _name = _chosen.info().get("language", "en")
+
+
+def spoken() -> str:
+    """The language chosen: one of ``languages``."""
+    return _name
 
 
 def _of_the_locale() -> list[str]:
-    """The languages that the environment asks for, in its order, up to English."""
+    """The languages that the environment asks for, in its order, up to English.
+
+    LANGUAGE does not count where the locale is the C one, which asks for the texts of the sources.
+    """
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    if locale in ("C", "POSIX"):
+        return []
     for variable in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(variable):
             names = value.split(":")
@@ -48,7 +61,7 @@ def _of_the_locale() -> list[str]:
 
 def _(message: str) -> str:
     """A text in the language chosen."""
-    return _chosen.gettext(message)
+    return _chosen.gettext(message) if message else ""  # of the empty text catalogues keep their own description
 
 
 def counted(one: str, many: str, n: int) -> str:
@@ -59,3 +72,8 @@ def counted(one: str, many: str, n: int) -> str:
 def text(message: str) -> str:
     """The text as it is, marked for the catalogues: it is translated where it is shown."""
     return message
+
+
+def reason(error: OSError) -> str:
+    """What the system says went wrong; ``docs/translate.py`` has the commonest of its words catalogued."""
+    return _(error.strerror or str(error))

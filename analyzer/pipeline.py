@@ -18,6 +18,7 @@ from analyzer.decode.fragments import Fragments
 from analyzer.decode.layers import TUNNEL_NAMES, tunnels_of
 from analyzer.decode.packets import decode
 from analyzer.errors import CaptureFormatError, CaptureOpenError
+from analyzer.language import _
 from analyzer.streams import StreamItem
 from analyzer.tables import (
     I64,
@@ -172,7 +173,7 @@ class Run:
         at octets: those of the batch may be gone.
         """
         if self.capture.size is None:
-            for _ in self:
+            for _batch in self:
                 if on_batch:
                     on_batch(self)
             return
@@ -233,7 +234,7 @@ def lives(
                 on_batch(run)
     found = kept.found()
     if len(found) < len(numbers):
-        raise CaptureOpenError(f"{run.capture.path}: it was changed while it was read; run again")
+        raise CaptureOpenError(_("{path}: it was changed while it was read; run again").format(path=run.capture.path))
     return found
 
 

@@ -6,10 +6,14 @@ a text has no translation, names other placeholders than its English, or a compi
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -18,19 +22,60 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from analyzer.cli.main import COMMANDS, tcpflow_view  # noqa: E402
+from analyzer.cli.speech import texts_of  # noqa: E402
+from analyzer.tables import Event  # noqa: E402
+
 PACKAGE = ROOT / "analyzer"
 KEYWORDS = {"_": None, "text": None, "counted": (1, 2)}
 NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
+OF_CLICK = (
+    "Usage:", "Options", "Commands", "Missing command.", "Missing argument", "Missing option",
+    "Show this message and exit.", "Show the version and exit.", "default: {default}",
+    "No such option {name!r}.", "No such option: {name}", "No such command {name!r}.",
+    "Option {name!r} does not take a value.", "Choose from:\n\t{choices}",
+    "Invalid value: {message}", "Invalid value for {param_hint}: {message}",
+    "{value!r} is not a valid {number_type}.", "{value} is not in the range {range}.",
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
+    ("Possible options: {possibilities}", "(Possible options: {possibilities})"),
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+    ("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
+    ("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"),
+)  # fmt: skip
+"""What click says to who uses our commands."""
+
+OF_THE_SYSTEM = (
+    errno.EACCES, errno.EBADF, errno.EEXIST, errno.EFBIG, errno.EINVAL, errno.EIO, errno.EISDIR, errno.EMFILE,
+    errno.ENAMETOOLONG, errno.ENETDOWN, errno.ENODEV, errno.ENOENT, errno.ENOMEM, errno.ENOSPC, errno.ENOTDIR,
+    errno.EPERM, errno.EPIPE, errno.EROFS,
+)  # fmt: skip
+"""Errors of the system that a capture or a file may meet."""
+
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 
 def texts() -> Catalog:
-    """Every text of the package that is marked for translation."""
+    """Every text of the package that is marked for translation, and those that are not the sources' own."""
     catalog = Catalog()
     found = extract_from_dir(str(PACKAGE), [("**.py", "python")], {}, KEYWORDS)
     for _path, _line, message, _comments, _context in found:
         catalog.add(message)
+    for message in unmarked():
+        catalog.add(message)
     return catalog
+
+
+def unmarked() -> Iterator[str | tuple[str, str]]:
+    """Help, codes that are words on screens, what click and the system say."""
+    yield from texts_of(tcpflow_view)
+    for name, about in COMMANDS.items():
+        yield about
+        yield from texts_of(import_module(f"analyzer.cli.{name}").command)
+    yield from (event.name.lower() for event in Event)
+    yield from OF_CLICK
+    yield from (os.strerror(number) for number in OF_THE_SYSTEM)
 
 
 def catalogues() -> list[Path]:

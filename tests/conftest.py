@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from analyzer import jit
+from analyzer import jit, language
 
 pytest.register_assert_rewrite("tests.script")
 
@@ -30,6 +30,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whatever the machine speaks; programs that tests start inherit it.
+    os.environ["LANGUAGE"] = "en"
     # Under nohup, the programs that tests start would ignore it too.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hypothesis imports libcst to show a failing example, and libcst something deprecated.
@@ -45,6 +47,12 @@ def nothing_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test decides by its own packets whether kernels are compiled, not by those of all tests before."""
     monkeypatch.setattr(jit, "_expected_packets", 0)
     monkeypatch.setattr(jit, "_only_from_disk", False)
+
+
+@pytest.fixture(autouse=True)
+def english() -> None:
+    """Each test begins in English."""
+    language.speak("en")
 
 
 @pytest.fixture

@@ -25,15 +25,15 @@ LEAVES = {"tables", "streams", "jit", "native", "errors"}
 MAY_IMPORT = {
     "tables": set(),
     "streams": {"tables"},
-    "errors": set(),
+    "errors": {"language"},
     "language": set(),
     "native": set(),
     "jit": {"native", "whole_program"},
     "whole_program": set(),
-    "capture": LEAVES,
+    "capture": LEAVES | {"language"},
     "decode": LEAVES,
     "tcp": LEAVES,
-    "pipeline": {"capture", "decode", "tcp", "tables", "streams", "errors"},
+    "pipeline": {"language", "capture", "decode", "tcp", "tables", "streams", "errors"},
     "explain": {"language", "tcp.states", "tcp.summary", "tables", "jit"},
     "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "streams", "errors"},
     "export": {"language", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
@@ -54,7 +54,10 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"pipeline", "explain", "capture", "tcp.states", "tcp.summary", "tables", "errors"},
 }
-"""What a room may import besides itself; ``render/tcpdump`` may import ``jit`` too, for it is compiled text."""
+"""What a room may import besides itself; ``render/tcpdump`` may import ``jit`` too, for it is compiled text.
+
+Before ``explain``, only texts of errors are in a ``language``.
+"""
 
 DOORS = {
     "numba": {"jit.py", "whole_program.py"},

@@ -10,6 +10,7 @@ import zlib
 from typing import Any
 
 from analyzer.capture.windows import Octets
+from analyzer.language import _
 
 MAGIC_LEN = 6
 
@@ -76,7 +77,8 @@ class Decompressed:
         if not self._pending():
             self._stored = self._read_stored()
             if not self._stored:
-                self._finish(self._octets.trouble or (f"the {self._compression} stream is cut" if self._member else ""))
+                cut = self._told(_("the {compression} stream is cut")) if self._member else ""
+                self._finish(self._octets.trouble or cut)
                 return
         if self._member is None:
             self._next_member()
@@ -87,7 +89,7 @@ class Decompressed:
         except self._errors as error:
             if before is not None:
                 self._output = memoryview(_until_error(before, self._stored))
-            self._finish(f"the {self._compression} stream is damaged ({error})")
+            self._finish(self._told(_("the {compression} stream is damaged ({reason})"), reason=error))
             return
         self._stored = b""
         if self._member.eof:
@@ -114,9 +116,12 @@ class Decompressed:
         if not self._stored:
             return
         if compression_of(self._stored[:MAGIC_LEN]) != self._compression:
-            self._finish(f"the {self._compression} stream is followed by something else")
+            self._finish(self._told(_("the {compression} stream is followed by something else")))
             return
         self._member, self._errors = _decompressor(self._compression)
+
+    def _told(self, template: str, **known: object) -> str:
+        return template.format(compression=self._compression, **known)
 
     def _finish(self, trouble: str) -> None:
         self._end = True

@@ -18,6 +18,7 @@ from analyzer.capture.interface import MAXIMUM_SNAPLEN, dlt_of
 from analyzer.capture.pcap import file_header
 from analyzer.errors import FilterError
 from analyzer.jit import fastest
+from analyzer.language import _
 from analyzer.tables import I64, Frames
 
 _ETHERNET = 1
@@ -48,13 +49,13 @@ def compile_filter(expression: str, linktype: int, snaplen: int = MAXIMUM_SNAPLE
     """
     try:
         if "\0" in expression:
-            raise ValueError("a NUL character in it")
+            raise ValueError(_("a NUL character in it"))
         if not saved:
             return Program(_compile(expression, "", dlt_of(linktype), snaplen))
         with _header_only(linktype, snaplen, saved) as path:
             return Program(_compile(expression, path, 0, snaplen))
     except ValueError as error:
-        raise FilterError(f"filter “{expression}”: {error}") from None
+        raise FilterError(_("filter “{filter}”: {reason}").format(filter=expression, reason=error)) from None
 
 
 def _compile(expression: str, path: str, dlt: int, snaplen: int) -> tuple[Instruction, ...]:

@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 
 from analyzer.errors import FilterError
+from analyzer.language import _
 
 _ERRBUF_LEN = 256
 
@@ -57,8 +58,10 @@ def _load() -> ctypes.CDLL:
         libpcap = None
     if libpcap is None:
         raise FilterError(
-            "filters need libpcap's compiler: pip install cypcap, or install the system's libpcap "
-            "(apt install libpcap0.8, dnf install libpcap, brew install libpcap)"
+            _(
+                "filters need libpcap's compiler: pip install cypcap, or install the system's libpcap "
+                "(apt install libpcap0.8, dnf install libpcap, brew install libpcap)"
+            )
         )
     libpcap.pcap_open_dead.restype = libpcap.pcap_open_offline.restype = ctypes.c_void_p
     libpcap.pcap_geterr.restype = ctypes.c_char_p

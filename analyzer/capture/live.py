@@ -34,6 +34,7 @@ from analyzer.capture.ring import COOKED, NOTHING_OFF, RETIRE_MS, SLL2_HEADER_LE
 from analyzer.capture.saving import CaptureWriter
 from analyzer.capture.socket_filter import NOTHING, ONCE, asks_linux, attach, everything, socket_program
 from analyzer.errors import CaptureFormatError, CaptureOpenError, FilterError
+from analyzer.language import _, reason
 from analyzer.tables import Frames
 
 ANY = "any"
@@ -122,7 +123,7 @@ class LiveCapture:
             _let_in(self._socket, interface)
         except OSError as error:
             self._close_socket()
-            raise CaptureOpenError(f"{interface}: cannot be listened to: {error.strerror or error}") from None
+            raise _refused(interface, error) from None
         except BaseException:
             self._close_socket()
             raise
@@ -148,10 +149,11 @@ class LiveCapture:
         if wanted and attach(self._socket, ONCE + wanted):
             return Filter("", [], "")
         if asks_linux(program):
-            raise FilterError(
-                f"filter “{expression}”: the direction and the index of the interface cannot be asked for together "
-                "with what else is in it (VLAN tags, or headers followed in a loop)"
+            why = _(
+                "the direction and the index of the interface cannot be asked for together with what else is in it "
+                "(VLAN tags, or headers followed in a loop)"
             )
+            raise FilterError(_("filter “{filter}”: {reason}").format(filter=expression, reason=why))
         attach(self._socket, ONCE + everything(MAXIMUM_SNAPLEN))
         return Filter(expression, [self.linktype], "")
 
@@ -242,9 +244,9 @@ class LiveCapture:
                 self.ended = self._reason(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def _reason(self, number: int) -> str:
-        if self.path not in {name for _, name in socket.if_nameindex()}:
-            return "the interface is gone"
-        return "the interface went down" if number == 100 else os.strerror(number)
+        if self.path not in {name for _index, name in socket.if_nameindex()}:
+            return _("the interface is gone")
+        return _("the interface went down") if number == 100 else _(os.strerror(number))
 
     def _is_drained(self) -> bool:
         """Whether Linux lets nothing more in, and handed over all that it counted."""
@@ -256,7 +258,7 @@ class LiveCapture:
 
     def _count(self) -> None:
         """Add what Linux counted since it was asked before."""
-        packets, drops, _ = struct.unpack("3I", self._socket.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 12))
+        packets, drops, _freezes = struct.unpack("3I", self._socket.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 12))
         self.received += packets
         self.dropped += drops
 
@@ -264,7 +266,8 @@ class LiveCapture:
 def interfaces() -> list[LinkInterface]:
     """Where packets can be captured: ``any`` and this machine's interfaces. Raises ``CaptureOpenError`` off Linux."""
     if platform.system() != "Linux":
-        raise CaptureOpenError(f"live capture needs Linux; here let tcpdump capture: {_through_tcpdump('IFACE', '')}")
+        told = _("live capture needs Linux; here let tcpdump capture: {command}")
+        raise CaptureOpenError(told.format(command=_through_tcpdump("IFACE", "")))
     allowed = not lacking()
     found = [LinkInterface(ANY, (), True, False, _LINUX_SLL2, allowed)]
     for one in _scapy_interfaces():
@@ -297,11 +300,11 @@ def _advice(interface: str, filter_expression: str) -> str:
     program = shutil.which("tcpflow-view")
     command = [program] if program else [sys.executable, "-m", "analyzer"]
     again = shlex.join([*command, "live", "-i", interface, *filter_expression.split()])
-    return (
-        f"no permission to capture. Run it as root: sudo {again} — or allow this Python to capture, once and for all: "
-        f"sudo setcap cap_net_raw,cap_net_admin=eip {shlex.quote(os.path.realpath(sys.executable))} — "
-        f"or let tcpdump capture: {_through_tcpdump(interface, filter_expression)}"
-    )
+    allowing = f"sudo setcap cap_net_raw,cap_net_admin=eip {shlex.quote(os.path.realpath(sys.executable))}"
+    return _(
+        "no permission to capture. Run it as root: {again} — or allow this Python to capture, once and for all: "
+        "{allowing} — or let tcpdump capture: {piped}"
+    ).format(again=f"sudo {again}", allowing=allowing, piped=_through_tcpdump(interface, filter_expression))
 
 
 def _through_tcpdump(interface: str, filter_expression: str) -> str:
@@ -314,9 +317,11 @@ def _find(name: str) -> LinkInterface:
     for one in known:
         if one.name == name:
             if not one.is_up:
-                raise CaptureOpenError(f"{name}: the interface is down; sudo ip link set {shlex.quote(name)} up")
+                told = _("{name}: the interface is down; {command}")
+                raise CaptureOpenError(told.format(name=name, command=f"sudo ip link set {shlex.quote(name)} up"))
             return one
-    raise CaptureOpenError(f"{name}: no such interface; there are {', '.join(one.name for one in known)}")
+    told = _("{name}: no such interface; there are {interfaces}")
+    raise CaptureOpenError(told.format(name=name, interfaces=", ".join(one.name for one in known)))
 
 
 def _open(interface: LinkInterface, expression: str) -> tuple[socket.socket, Any]:
@@ -334,7 +339,11 @@ def _open(interface: LinkInterface, expression: str) -> tuple[socket.socket, Any
     except PermissionError:
         raise CaptureOpenError(f"{interface.name}: {_advice(interface.name, expression)}") from None
     except OSError as error:
-        raise CaptureOpenError(f"{interface.name}: cannot be listened to: {error.strerror or error}") from None
+        raise _refused(interface.name, error) from None
+
+
+def _refused(name: str, error: OSError) -> CaptureOpenError:
+    return CaptureOpenError(_("{name}: cannot be listened to: {reason}").format(name=name, reason=reason(error)))
 
 
 def _usual_buffer() -> int:

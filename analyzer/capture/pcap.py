@@ -19,6 +19,7 @@ import numpy as np
 
 from analyzer.capture.interface import Interface, linktype_of, longest_packet, snaplen_of
 from analyzer.jit import fastest, kernel, wide
+from analyzer.language import _, text
 from analyzer.tables import I64, U8, U32, Frames
 
 FILE_HEADER_LEN = 24
@@ -66,7 +67,7 @@ class PcapReader:
     """Walks the records of a pcap file."""
 
     name = "pcap"
-    record = "a record"
+    cut = text("the capture is cut in the middle of a record")
     dropped = 0
 
     def __init__(self, header: bytes) -> None:
@@ -74,7 +75,7 @@ class PcapReader:
         self.order = order = byte_order(header[:4])
         magic, major, minor, snaplen, linktype = struct.unpack(order + "IHH8xII", header[:FILE_HEADER_LEN])
         if not (major == 2 and minor <= 4) and (major, minor) != (543, 0):
-            raise ValueError(f"pcap version {major}.{minor} is not supported")
+            raise ValueError(_("pcap version {version} is not supported").format(version=f"{major}.{minor}"))
         self._lengths = _CAPLEN_FIRST
         if major == 543 or minor < 3:
             self._lengths = _ORIGLEN_FIRST
@@ -123,7 +124,9 @@ class PcapReader:
         if outcome == _IMPOSSIBLE_CAPLEN:
             lengths = struct.unpack_from(self.order + "II", data.data, cursor + 8)
             length = min(lengths) if self._lengths == _SHORTER_IS_CAPLEN else lengths[self._lengths]
-            problem = f"a record of {length:,} octets, where {self._longest:,} is the longest possible"
+            problem = _("a record of {length} octets, where {longest} is the longest possible").format(
+                length=f"{length:,}", longest=f"{self._longest:,}"
+            )
         return Walk(frames, cursor, needed, problem)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from analyzer.capture.interface import Interface, linktype_of, longest_packet, snaplen_of
 from analyzer.capture.pcap import Walk, unsigned32
 from analyzer.jit import fastest, kernel, wide
+from analyzer.language import _, text
 from analyzer.tables import I64, U8, U16, U32, Frames
 
 SECTION_HEADER = 0x0A0D0D0A
@@ -45,12 +46,16 @@ LATEST_NS = (1 << 62) - 1
 
 _WALKED, _DESCRIPTION = 0, 1
 _LENGTH_IMPOSSIBLE, _LENGTHS_DIFFER, _BLOCK_TOO_SHORT, _NO_INTERFACE, _CAPLEN_IMPOSSIBLE = 2, 3, 4, 5, 6
+_IMPOSSIBLE_RESOLUTION = text("an interface description with a time resolution of {resolution} s")
+_RESOLUTION_MISSIZED = text("an interface description with a time resolution of the wrong size")
+_OFFSET_MISSIZED = text("an interface description with a time offset of the wrong size")
+
 _PROBLEMS = {
-    _LENGTH_IMPOSSIBLE: "a block with an impossible length ({length:,} octets)",
-    _LENGTHS_DIFFER: "a block whose two lengths differ",
-    _BLOCK_TOO_SHORT: "a block too short for what it says it holds",
-    _NO_INTERFACE: "a packet of an interface that was not described",
-    _CAPLEN_IMPOSSIBLE: "a packet longer than possible",
+    _LENGTH_IMPOSSIBLE: text("a block with an impossible length ({length} octets)"),
+    _LENGTHS_DIFFER: text("a block whose two lengths differ"),
+    _BLOCK_TOO_SHORT: text("a block too short for what it says it holds"),
+    _NO_INTERFACE: text("a packet of an interface that was not described"),
+    _CAPLEN_IMPOSSIBLE: text("a packet longer than possible"),
 }
 
 
@@ -67,7 +72,7 @@ class PcapngReader:
     """Walks the blocks of a pcapng file."""
 
     name = "pcapng"
-    record = "a block"
+    cut = text("the capture is cut in the middle of a block")
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
@@ -112,7 +117,7 @@ class PcapngReader:
                     continue
             elif outcome != _WALKED:
                 length = struct.unpack_from(self.order + "I", data.data, cursor + 4)[0]
-                problem = _PROBLEMS[outcome].format(length=length)
+                problem = _(_PROBLEMS[outcome]).format(length=f"{length:,}")
             frames = Frames(
                 data,
                 start[:count],
@@ -137,16 +142,16 @@ class PcapngReader:
                 return cursor, 12, ""
             order = byte_order(data[cursor : cursor + 12].tobytes())
             if not order:
-                return cursor, 0, "a section whose byte order cannot be told"
+                return cursor, 0, _("a section whose byte order cannot be told")
         length = struct.unpack_from(order + "I", data.data, cursor + 4)[0]
         shortest = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, INTERFACE_STATISTICS: 12}
         if not shortest[kind] <= length <= self._longest_block:
-            return cursor, 0, _PROBLEMS[_LENGTH_IMPOSSIBLE].format(length=length)
+            return cursor, 0, _(_PROBLEMS[_LENGTH_IMPOSSIBLE]).format(length=f"{length:,}")
         end = cursor + padded(length)
         if len(data) < end:
             return cursor, end - cursor, ""
         if struct.unpack_from(order + "I", data.data, end - 4)[0] != length:
-            return cursor, 0, _PROBLEMS[_LENGTHS_DIFFER]
+            return cursor, 0, _(_PROBLEMS[_LENGTHS_DIFFER])
         body = data[cursor + 8 : end - 4].tobytes()
         try:
             if kind == SECTION_HEADER:
@@ -162,7 +167,8 @@ class PcapngReader:
     def _begin_section(self, order: str, body: bytes) -> None:
         major, minor = struct.unpack_from(order + "HH", body, 4)
         if major != 1 or minor not in (0, 2):
-            raise ValueError(f"a section of pcapng version {major}.{minor}, which is not supported")
+            told = _("a section of pcapng version {version}, which is not supported")
+            raise ValueError(told.format(version=f"{major}.{minor}"))
         self.order = order
         self._section_interface = len(self.interfaces)
 
@@ -171,8 +177,8 @@ class PcapngReader:
         linktype = linktype_of(linktype)
         options = _options(self.order, body[8:])
         texts = [options.get(code, b"").decode("utf-8", "replace") for code in (_OPTION_NAME, _OPTION_DESCRIPTION)]
-        resolution = _number("B", options.get(_OPTION_TSRESOL, b"\x06"), "time resolution")
-        offset = _number(self.order + "q", options.get(_OPTION_TSOFFSET, bytes(8)), "time offset")
+        resolution = _number("B", options.get(_OPTION_TSRESOL, b"\x06"), _RESOLUTION_MISSIZED)
+        offset = _number(self.order + "q", options.get(_OPTION_TSOFFSET, bytes(8)), _OFFSET_MISSIZED)
         multiplier, divisor, shift = _ticks(resolution)
         number = len(self.interfaces) - self._section_interface
         if number == len(self._table):
@@ -193,7 +199,7 @@ class PcapngReader:
             interface = self._section_interface + struct.unpack_from(self.order + "I", body)[0]
             options = _options(self.order, body[12:])
             drops = [options.get(code, b"") for code in (_STATISTIC_IFDROP, _STATISTIC_OSDROP)]
-            self._drops[interface] = sum(_number(self.order + "Q", octets, "count") for octets in drops if octets)
+            self._drops[interface] = sum(_number(self.order + "Q", octets) for octets in drops if octets)
 
 
 def _options(order: str, octets: bytes) -> dict[int, bytes]:
@@ -205,15 +211,15 @@ def _options(order: str, octets: bytes) -> dict[int, bytes]:
         if code == _OPTION_END:
             break
         if at + 4 + length > len(octets):
-            raise ValueError("an interface description whose options exceed it")
+            raise ValueError(_("an interface description whose options exceed it"))
         options.setdefault(code, octets[at + 4 : at + 4 + length])
         at += 4 + padded(length)
     return options
 
 
-def _number(layout: str, octets: bytes, what: str) -> int:
+def _number(layout: str, octets: bytes, trouble: str = "") -> int:
     if len(octets) != struct.calcsize(layout):
-        raise ValueError(f"an interface description with a {what} of the wrong size")
+        raise ValueError(_(trouble))
     value: int = struct.unpack(layout, octets)[0]
     return value
 
@@ -224,10 +230,10 @@ def _ticks(resolution: int) -> tuple[int, int, int]:
     exponent = resolution & 0x7F
     if resolution & 0x80:
         if exponent > 63:
-            raise ValueError(f"an interface description with a time resolution of 2^-{exponent} s")
+            raise ValueError(_(_IMPOSSIBLE_RESOLUTION).format(resolution=f"2^-{exponent}"))
         return 1, 1, exponent
     if exponent > 19:
-        raise ValueError(f"an interface description with a time resolution of 10^-{exponent} s")
+        raise ValueError(_(_IMPOSSIBLE_RESOLUTION).format(resolution=f"10^-{exponent}"))
     return 10 ** max(9 - exponent, 0), 10 ** max(exponent - 9, 0), -1
 
 

@@ -28,6 +28,7 @@ from analyzer.capture.pcap import NANOSECONDS
 from analyzer.capture.pcapng import BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, SECTION_HEADER, padded
 from analyzer.errors import AnalyzerError
 from analyzer.jit import fastest, kernel, wide
+from analyzer.language import _, counted, reason
 from analyzer.tables import I64, U8, U32, Frames
 
 _SECOND = 1_000_000_000
@@ -153,7 +154,7 @@ class CaptureWriter:
             with suppress(OSError):
                 os.ftruncate(self._file, whole)
             self.close()
-            raise self._trouble(error, f"; the {self.packets:,} packets before are saved") from None
+            raise self._trouble(error, is_begun=True) from None
 
     def _write_whole(self, pieces: list[memoryview]) -> None:
         while pieces:
@@ -178,7 +179,7 @@ class CaptureWriter:
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError as error:
-            raise self._trouble(error, "") from None
+            raise self._trouble(error, is_begun=False) from None
         self._size = 0
         self._append([memoryview(self._header)])
 
@@ -190,9 +191,16 @@ class CaptureWriter:
             )
         return 0
 
-    def _trouble(self, error: OSError, saved: str) -> AnalyzerError:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        return AnalyzerError(f"{self.paths[-1]}: cannot be written: {reason}{saved}")
+    def _trouble(self, error: OSError, *, is_begun: bool) -> AnalyzerError:
+        why = _("the disk is full") if error.errno in (errno.ENOSPC, errno.EDQUOT) else reason(error)
+        told = _("{path}: cannot be written: {reason}")
+        if is_begun:
+            told = counted(
+                "{path}: cannot be written: {reason}; the {n} packet before is saved",
+                "{path}: cannot be written: {reason}; the {n} packets before are saved",
+                self.packets,
+            )
+        return AnalyzerError(told.format(path=self.paths[-1], reason=why, n=f"{self.packets:,}"))
 
 
 def _pcapng_header(linktype: int, snaplen: int, interface: str) -> bytes:
@@ -265,7 +273,7 @@ def put_records(heads: U8, tails: U8, multiple: int, data: U8, start: I64, caple
         for k in range(length):
             out[at + k] = data[first + k]
         at += length
-        for _ in range(-length % multiple):
+        for _pad in range(-length % multiple):
             out[at] = 0
             at += 1
         for k in range(tail_len):

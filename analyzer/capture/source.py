@@ -20,6 +20,7 @@ from analyzer.capture.filter import Filter
 from analyzer.capture.interface import Interface
 from analyzer.capture.windows import WINDOW, Octets, Stored, Windows
 from analyzer.errors import CaptureFormatError, CaptureOpenError
+from analyzer.language import _, reason
 from analyzer.tables import Frames
 
 __all__ = ["Capture", "Interface", "open_capture"]
@@ -134,7 +135,7 @@ class Capture:
             if self._octets.trouble:
                 self._damaged(self._octets.trouble)
             elif self._cursor < len(self._window.data):
-                self._damaged(f"the capture is cut in the middle of {self._reader.record}")
+                self._damaged(_(self._reader.cut))
             return False
         offset = self._window.offset + self._cursor
         self._window = self._windows.window(offset, needed)
@@ -145,11 +146,11 @@ class Capture:
         header = self._window.data[: pcap.FILE_HEADER_LEN].tobytes()
         if pcapng.byte_order(header[:12]):
             return pcapng.PcapngReader()
-        problem = "not a capture: neither pcap nor pcapng"
+        problem = _("not a capture: neither pcap nor pcapng")
         if not header:
-            problem = self._octets.trouble or "not a capture: it is empty"
+            problem = self._octets.trouble or _("not a capture: it is empty")
         elif len(header) >= 4 and pcap.byte_order(header[:4]):
-            problem = self._octets.trouble or "not a capture: cut in the middle of the file header"
+            problem = self._octets.trouble or _("not a capture: cut in the middle of the file header")
             if len(header) == pcap.FILE_HEADER_LEN:
                 try:
                     reader = pcap.PcapReader(header)
@@ -182,21 +183,27 @@ def _open(path: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, str, bool]
     try:
         return open(name, "rb", buffering=0), name, True
     except FileNotFoundError:
-        reason = "no such file; check the name and the folder"
+        why = _("no such file; check the name and the folder")
     except IsADirectoryError:
-        reason = "this is a folder; name a capture file in it"
+        why = _("this is a folder; name a capture file in it")
     except PermissionError:
-        reason = "no permission to read it; run as its owner or ask for read access (chmod +r)"
-    except (OSError, ValueError) as error:
-        reason = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
-    raise CaptureOpenError(f"{name}: {reason}")
+        why = _("no permission to read it; run as its owner or ask for read access (chmod +r)")
+    except OSError as error:
+        why = _("cannot be opened: {reason}").format(reason=reason(error))
+    except ValueError as error:
+        why = _("cannot be opened: {reason}").format(reason=error)
+    raise CaptureOpenError(_("{path}: {reason}").format(path=name, reason=why))
 
 
 def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
-        raise CaptureOpenError("-: standard input is closed; name a file or send a capture through a pipe")
+        raise CaptureOpenError(_("-: standard input is closed; name a file or send a capture through a pipe"))
     if sys.stdin.isatty():
-        raise CaptureOpenError("-: standard input is a terminal; send a capture: tcpdump -U -w - | tcpflow-view read -")
+        raise CaptureOpenError(
+            _("-: standard input is a terminal; send a capture: {command}").format(
+                command="tcpdump -U -w - | tcpflow-view read -"
+            )
+        )
     file: BinaryIO = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     return file
 

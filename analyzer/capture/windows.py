@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
+from analyzer.language import _, reason
 from analyzer.tables import U8
 
 WINDOW = 4 << 20
@@ -126,7 +127,7 @@ class Stored:
                 self._poll.poll()
                 count = self._readinto(room)
         except OSError as error:
-            self.trouble = f"cannot be read further: {error.strerror or error}"
+            self.trouble = _("cannot be read further: {reason}").format(reason=reason(error))
             count = 0
         return count or 0
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from analyzer.errors import UsageError
 from analyzer.explain.why import Cause, causes_of
+from analyzer.language import _
 from analyzer.render.untrusted import visible
 from analyzer.render.words import TROUBLES
 from analyzer.tables import I64, Protocol, Rows
@@ -29,13 +30,13 @@ KINDS = (*_CAUSES, "troubled", "tcp", "udp")
 """What ``--only`` knows."""
 
 _KEYS: dict[str, Callable[[Rows, Rows], npt.NDArray[np.integer]]] = {
-    "packets": lambda _, ends: ends["packets"].sum(axis=1),
-    "bytes": lambda _, ends: ends["payload_bytes"].sum(axis=1),
-    "lasted": lambda connections, _: connections["last_ns"] - connections["first_ns"],
-    "rtt": lambda connections, _: connections["handshake_rtt_ns"],
-    "retransmitted": lambda _, ends: ends["retransmitted_packets"].sum(axis=1),
-    "out-of-order": lambda _, ends: ends["out_of_order_packets"].sum(axis=1),
-    "zero-window": lambda _, ends: ends["zero_windows"].sum(axis=1),
+    "packets": lambda connections, ends: ends["packets"].sum(axis=1),
+    "bytes": lambda connections, ends: ends["payload_bytes"].sum(axis=1),
+    "lasted": lambda connections, ends: connections["last_ns"] - connections["first_ns"],
+    "rtt": lambda connections, ends: connections["handshake_rtt_ns"],
+    "retransmitted": lambda connections, ends: ends["retransmitted_packets"].sum(axis=1),
+    "out-of-order": lambda connections, ends: ends["out_of_order_packets"].sum(axis=1),
+    "zero-window": lambda connections, ends: ends["zero_windows"].sum(axis=1),
 }
 
 KEYS = tuple(_KEYS)
@@ -72,7 +73,7 @@ def _of_kinds(connections: Rows, endpoints: Rows, only: str) -> npt.NDArray[np.b
         elif kind in ("tcp", "udp"):
             is_chosen |= connections["protocol"] == Protocol[kind.upper()]
         else:
-            raise UsageError(f"--only {visible(only)}: it knows {', '.join(KINDS)}")
+            raise UsageError(_("--only {kinds}: it knows {known}").format(kinds=visible(only), known=", ".join(KINDS)))
     return is_chosen
 
 
@@ -82,10 +83,12 @@ def ranges_of(chosen: str) -> list[range]:
     for part in chosen.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > LONGEST_PART:
-            raise UsageError(f"-c {visible(chosen)}: give numbers of the table, as in -c 3 or -c 1,4-7")
+            told = _("-c {numbers}: give numbers of the table, as in -c 3 or -c 1,4-7")
+            raise UsageError(told.format(numbers=visible(chosen)))
         part_of = range(int(first), int(last if dash else first) + 1)
         if not part_of or part_of[0] < 1:
-            raise UsageError(f"-c {visible(chosen)}: no connection has such a number; they count from 1 upwards")
+            told = _("-c {numbers}: no connection has such a number; they count from 1 upwards")
+            raise UsageError(told.format(numbers=visible(chosen)))
         ranges.append(part_of)
     return ranges
 
@@ -94,7 +97,8 @@ def check_numbers(chosen: str, ranges: list[range], count: int) -> None:
     """Raise UsageError where there are fewer connections than the ranges say."""
     for part_of in ranges:
         if part_of[-1] > count:
-            raise UsageError(f"-c {visible(chosen)}: no connection {part_of[-1]}; {_there_are(count)}")
+            told = _("-c {numbers}: no connection {number}; {there_are}")
+            raise UsageError(told.format(numbers=visible(chosen), number=part_of[-1], there_are=_there_are(count)))
 
 
 def numbers_of(chosen: str, count: int) -> list[int]:
@@ -106,5 +110,5 @@ def numbers_of(chosen: str, count: int) -> list[int]:
 
 def _there_are(count: int) -> str:
     if count == 0:
-        return "there is none at all"
-    return "there is only one" if count == 1 else f"the last one is {count:,}"
+        return _("there is none at all")
+    return _("there is only one") if count == 1 else _("the last one is {n}").format(n=f"{count:,}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from analyzer.errors import UsageError
+from analyzer.language import _, reason
 from analyzer.render.untrusted import visible
 
 
@@ -23,15 +24,18 @@ def destination(output: str | None, file: str, option: str = "-o") -> Iterator[B
         sys.stdout.buffer.flush()
         return
     if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
-        raise UsageError(f"{option} {visible(output)}: that is the capture itself; give another file")
+        told = _("{option} {path}: that is the capture itself; give another file")
+        raise UsageError(told.format(option=option, path=visible(output)))
     try:
         out = open(output, "wb")  # noqa: SIM115
     except OSError as error:
-        raise UsageError(f"{option} {visible(output)}: cannot write there: {error.strerror}") from None
+        told = _("{option} {path}: cannot write there: {reason}")
+        raise UsageError(told.format(option=option, path=visible(output), reason=reason(error))) from None
     try:
         with out:
             yield out
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UsageError(f"{visible(output)}: cannot write: {error.strerror}") from None
+        told = _("{path}: cannot write: {reason}")
+        raise UsageError(told.format(path=visible(output), reason=reason(error))) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from analyzer.language import _
 from analyzer.pipeline import OpenCapture
 from analyzer.render.untrusted import visible
 
@@ -11,5 +12,6 @@ from analyzer.render.untrusted import visible
 def end(context: click.Context, capture: OpenCapture) -> None:
     """End with status 1 and a warning when the capture was damaged; what could be read has been shown."""
     if capture.damage:
-        click.echo(f"tcpflow-view: warning: {visible(str(capture.damage))}", err=True)
+        told = _("warning: {damage}").format(damage=visible(str(capture.damage)))
+        click.echo(f"tcpflow-view: {told}", err=True)
         context.exit(1)

@@ -70,9 +70,9 @@ def command(
     with (
         Run(file, expression, servers.known(server_ends, expression)) as run,
         destination(output, file) as out,
-        ReadingProgress("exporting") as progress,
+        ReadingProgress(_("exporting")) as progress,
     ):
-        tick = (lambda _: None) if out.isatty() else progress.tick
+        tick = (lambda run: None) if out.isatty() else progress.tick
         if records == "connections":
             run.exhaust(tick)
             write_connections(out, run.connections, run.endpoints, run.count)

@@ -17,8 +17,10 @@ from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
 from analyzer.errors import UsageError
+from analyzer.language import _
 from analyzer.pipeline import Run, Streams
 from analyzer.render.follow import Hex, Messages, Text, View, notice
+from analyzer.render.quantities import counted
 from analyzer.render.screen import PIPE_WIDTH, Screen, screen_of
 from analyzer.render.untrusted import visible
 from analyzer.render.words import SIDES
@@ -47,7 +49,7 @@ Examples:
 @click.option("--messages", is_flag=True, help="A row a segment: where each write() probably ended.")
 @click.option("--hex", "in_hex", is_flag=True, help="Offset, hexadecimal and ASCII.")
 @click.option(
-    "--raw", type=click.Choice([SIDES[side].text for side in Side]),
+    "--raw", type=click.Choice([side.name.lower() for side in Side]),
     help="The bytes that this side sent and nothing else. What is missing is told on standard error, and left out.",
 )  # fmt: skip
 @click.option("--zeros", is_flag=True, help="With --raw: zeros for what is missing, so that all else keeps its offset.")
@@ -68,9 +70,9 @@ def command(
     missing in the capture, and packets that bring other bytes for the same place than one before, are marked.
     """
     if messages + in_hex + (raw is not None) > 1:
-        raise UsageError("--messages, --hex and --raw: choose one of them")
+        raise UsageError(_("--messages, --hex and --raw: choose one of them"))
     if zeros and not raw:
-        raise UsageError("--zeros goes with --raw")
+        raise UsageError(_("--zeros goes with --raw"))
     expression = " ".join(filter_words)
     known = servers.known(server_ends, expression)
     to_file = output not in (None, "-")
@@ -78,14 +80,14 @@ def command(
         run = stack.enter_context(Run(file, expression, known))
         out = stack.enter_context(destination(output if to_file else None, file))
         if raw and output is None and is_terminal(out):
-            raise UsageError(f"--raw {raw}: -o FILE says where to, -o - to the terminal")
+            raise UsageError(_("--raw {side}: -o FILE says where to, -o - to the terminal").format(side=raw))
         if raw:
-            kind: Kind = partial(Raw, next(side for side in Side if SIDES[side].text == raw), zeros)
+            kind: Kind = partial(Raw, Side[raw.upper()], zeros)
         else:
             screen = Screen(PIPE_WIDTH, color == "always") if to_file else screen_of(color)
             kind = partial(Shown, Messages if messages else Hex if in_hex else Text, screen)
-        progress = stack.enter_context(ReadingProgress("following"))
-        tick = (lambda _: None) if out.isatty() else progress.tick
+        progress = stack.enter_context(ReadingProgress(_("following")))
+        tick = (lambda run: None) if out.isatty() else progress.tick
         if chosen is None:
             follow_only(run, kind, out, tick)
         else:
@@ -147,11 +149,17 @@ class Raw:
             missing = item.length - len(item.octets)
         elif isinstance(item, Gap):
             missing = item.length
-        if text := notice(item):
-            about = f"connection {self._number}, {SIDES[self._side].text}"
+        if said := notice(item):
+            about = _("connection {number}, {side}: {notice}")
+            byte = 0
             if isinstance(item, Piece | Gap):
-                about += f", byte {item.offset + item.length - missing:,}"
-            click.echo(f"tcpflow-view: {about}: {text}{', zeros instead' if missing and self._zeros else ''}", err=True)
+                about = _("connection {number}, {side}, byte {byte}: {notice}")
+                byte = item.offset + item.length - missing
+            if missing and self._zeros:
+                said = _("{notice}, zeros instead").format(notice=said)
+            side = SIDES[self._side].text
+            told = about.format(number=self._number, side=side, byte=f"{byte:,}", notice=said)
+            click.echo(f"tcpflow-view: {told}", err=True)
         for at in range(0, missing if self._zeros else 0, len(_ZEROS)):
             yield _ZEROS[: missing - at]
 
@@ -193,7 +201,7 @@ def follow_only(run: Run, kind: Kind, out: BinaryIO, tick: Callable[[Run], None]
                 if protocol == IpProtocol.UDP:
                     conversations += len(numbers)
                 elif len(numbers) + (first[protocol] > 0) > 1:
-                    raise _choose(run, "more than one TCP connection")
+                    raise _choose(run, _("more than one TCP connection"))
                 if len(numbers) and not first[protocol]:
                     first[protocol] = int(numbers[0])
                     streams.wanted.append(range(first[protocol], first[protocol] + 1))
@@ -201,10 +209,12 @@ def follow_only(run: Run, kind: Kind, out: BinaryIO, tick: Callable[[Run], None]
             written.add(streams.add(batch))
             tick(run)
         if not first[IpProtocol.TCP] and conversations > 1:
-            raise _choose(run, f"no TCP connection, but {conversations:,} UDP conversations")
+            what = _("no TCP connection, but {conversations}")
+            raise _choose(run, what.format(conversations=counted(conversations, "UDP conversation")))
         number = first[IpProtocol.TCP] or first[IpProtocol.UDP]
         if not number:
-            raise UsageError(f"{visible(run.capture.path)}: there is no connection to follow")
+            told = _("{path}: there is no connection to follow")
+            raise UsageError(told.format(path=visible(run.capture.path)))
         written.add(streams.finish())
         written.end(number)
         aside.write_out(number, out)
@@ -212,7 +222,8 @@ def follow_only(run: Run, kind: Kind, out: BinaryIO, tick: Callable[[Run], None]
 
 def _choose(run: Run, what: str) -> UsageError:
     path = visible(run.capture.path)
-    return UsageError(f"{path}: {what}; choose with -c N (tcpflow-view read shows the numbers)")
+    told = _("{path}: {what}; choose with -c N (tcpflow-view read shows the numbers)")
+    return UsageError(told.format(path=path, what=what))
 
 
 class _Written:

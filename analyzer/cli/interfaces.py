@@ -6,11 +6,12 @@ import click
 
 from analyzer.capture.live import ANY, LinkInterface, interfaces, lacking
 from analyzer.cli import colors
+from analyzer.language import _, text
 from analyzer.render.screen import Screen, cells, screen_of
 from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, QUIET, Word
 
-_HEADINGS = ("interface", "state", "listen", "addresses")
+_HEADINGS = text("interface"), text("state"), text("listen"), text("addresses")
 
 _EXAMPLES = """\b
 Examples:
@@ -26,7 +27,7 @@ def command(color: str) -> None:
     screen = screen_of(color)
     lacked = lacking()
     rows = [_row(one, bool(lacked)) for one in interfaces()]
-    rows.insert(0, [Word(heading, QUIET) for heading in _HEADINGS])
+    rows.insert(0, [Word(_(heading), QUIET) for heading in _HEADINGS])
     widths = [max(cells(word.text) for word in column) for column in zip(*rows, strict=True)]
     screen.write(_line(row, widths, screen) for row in rows)
     if lacked:
@@ -34,11 +35,11 @@ def command(color: str) -> None:
 
 
 def _row(one: LinkInterface, is_forbidden: bool) -> list[Word]:
-    state = Word("all of them", QUIET) if one.name == ANY else Word("up") if one.is_up else Word("down", LOUD)
+    state = Word(_("all of them"), QUIET) if one.name == ANY else Word(_("up")) if one.is_up else Word(_("down"), LOUD)
     if one.may_listen:
-        may = Word("yes", "green")
+        may = Word(_("yes"), "green")
     else:
-        may = Word("no permission" if is_forbidden else "not while it is down", LOUD)
+        may = Word(_("no permission") if is_forbidden else _("not while it is down"), LOUD)
     return [Word(visible(one.name), "bold"), state, may, Word(visible(" ".join(one.addresses)))]
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import click
 
+from analyzer.cli.speech import choose, let_click_speak, spoken
 from analyzer.errors import AnalyzerError, UsageError
+from analyzer.language import _, reason
 from analyzer.render.untrusted import visible
 
 COMMANDS = {
@@ -50,7 +52,7 @@ class LazyGroup(click.Group):
             return None
         with _without_blas_threads():
             command: click.Command = import_module(f"analyzer.cli.{name}").command
-        return command
+        return spoken(command)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -63,15 +65,16 @@ class LazyGroup(click.Group):
             return None
         except OSError as error:
             _discard_output()
-            raise UsageError(f"{error.filename or 'standard output: cannot write'}: {error.strerror}") from None
+            about = error.filename or _("standard output: cannot write")
+            raise UsageError(_("{path}: {reason}").format(path=about, reason=reason(error))) from None
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(about)) for name, about in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tcpflow-view", prog_name="tcpflow-view")
+@click.version_option(package_name="tcpflow-view", prog_name="tcpflow-view", message="%(prog)s %(version)s")
 def tcpflow_view() -> None:
     """See the life of every TCP connection in a capture: handshake, data, teardown, both ends' states, why it ended."""
 
@@ -97,17 +100,19 @@ def _discard_output() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status. No traceback ever reaches a user."""
-    if sys.stdout is None:  # it was closed before we were started
-        click.echo("tcpflow-view: standard output is closed", err=True)
-        sys.exit(2)
+    let_click_speak()
     try:
-        status = tcpflow_view.main(arguments, prog_name="tcpflow-view", standalone_mode=False)
+        words = choose(sys.argv[1:] if arguments is None else arguments)
+        if sys.stdout is None:  # it was closed before we were started
+            raise UsageError(_("standard output is closed"))
+        status = spoken(tcpflow_view).main(words, prog_name="tcpflow-view", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = 2
     except click.UsageError as error:
         asked = error.ctx.command_path if error.ctx else "tcpflow-view"
-        click.echo(f"tcpflow-view: {visible(error.format_message())} (see {asked} --help)", err=True)
+        told = _("{message} (see {command})").format(message=visible(error.format_message()), command=f"{asked} --help")
+        click.echo(f"tcpflow-view: {told}", err=True)
         status = 2
     except (AnalyzerError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
@@ -116,17 +121,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         status = 130
     except MemoryError:
-        click.echo("tcpflow-view: not enough memory for this capture", err=True)
+        told = _("not enough memory for this capture")
+        click.echo(f"tcpflow-view: {told}", err=True)
         status = 2
     except OSError as error:  # of --help and --version; the commands' own are told where they come
         with suppress(OSError, ValueError):
-            click.echo(f"tcpflow-view: standard output: cannot write: {error.strerror}", err=True)
+            told = _("{path}: {reason}").format(path=_("standard output: cannot write"), reason=reason(error))
+            click.echo(f"tcpflow-view: {told}", err=True)
         _discard_output()
         status = 2
     except Exception as error:
         if os.environ.get("TCPFLOW_VIEW_TRACEBACK"):
             raise
         about = f"{type(error).__name__}: {error}"
-        click.echo(f"tcpflow-view: internal error: {visible(about)} (TCPFLOW_VIEW_TRACEBACK=1 shows where)", err=True)
+        told = _("internal error: {error} (TCPFLOW_VIEW_TRACEBACK=1 shows where)").format(error=visible(about))
+        click.echo(f"tcpflow-view: {told}", err=True)
         status = 2
     sys.exit(status)

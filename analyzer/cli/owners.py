@@ -10,8 +10,10 @@ from typing import Self
 
 from analyzer.capture.live import interfaces
 from analyzer.explain.processes import Programs, ends_of
+from analyzer.language import _
 from analyzer.render.untrusted import visible
-from analyzer.tables import Protocol, Rows
+from analyzer.render.words import SIDES
+from analyzer.tables import Protocol, Rows, Side
 
 _PAUSE_S, _PAUSE_SHARE = 0.2, 5
 """Between two looks: so long, or so many times of what a look takes."""
@@ -75,9 +77,11 @@ class Owners:
 
     def sentence(self, connection: Rows) -> str:
         """Who was behind a connection, in a sentence; empty when nothing is known."""
-        known = zip(("client", "server"), self.of(connection), strict=True)
-        parts = [f"{side} was {visible(owner)}" for side, owner in known if owner]
-        return f"The {', the '.join(parts)}." if parts else ""
+        known = zip(Side, self.of(connection), strict=True)
+        part = _("the {side} was {program}")
+        parts = [part.format(side=SIDES[side].text, program=visible(owner)) for side, owner in known if owner]
+        text = _(", ").join(parts)
+        return _("{sentence}.").format(sentence=f"{text[0].upper()}{text[1:]}") if parts else ""
 
     def _look(self) -> None:
         is_first = self._ended == -math.inf

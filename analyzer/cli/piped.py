@@ -27,6 +27,7 @@ from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
 from analyzer.errors import UsageError
+from analyzer.language import _, reason
 from analyzer.pipeline import BATCH_PACKETS, Run
 from analyzer.render.quantities import counted
 from analyzer.render.screen import screen_of
@@ -94,7 +95,8 @@ class Tee(io.FileIO):
                 octets = octets[self._copy.write(octets) :]
         except OSError as error:
             name = visible(str(self.name))
-            raise UsageError(f"{name}: cannot keep a copy of what it brings: {error.strerror}") from None
+            told = _("{name}: cannot keep a copy of what it brings: {reason}")
+            raise UsageError(told.format(name=name, reason=reason(error))) from None
 
 
 def survey_piped(pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, known_servers: Rows, color: str) -> Run:
@@ -218,7 +220,8 @@ class _Following:
         printer = TcpdumpPrinter(TcpdumpOptions(numeric=1))
         screen = screen_of(self._color)
         if self._passed:
-            click.echo(f"tcpflow-view: {counted(self._passed, 'packet')} came before", err=True)
+            told = _("{packets} came before").format(packets=counted(self._passed, "packet"))
+            click.echo(f"tcpflow-view: {told}", err=True)
         if can_pin(screen):
             shown: Shown = Terminal(
                 printer, self._color, self._expression, "", _nobody, clock=lambda: time.time_ns() - self._behind_ns,

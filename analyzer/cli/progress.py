@@ -7,7 +7,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from analyzer.language import _
 from analyzer.pipeline import Run
+from analyzer.render.quantities import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -19,8 +21,8 @@ _PATIENCE_S = 1.0
 class ReadingProgress:
     """A context manager whose ``tick`` is called after each batch; the bar is gone when it ends."""
 
-    def __init__(self, label: str = "reading") -> None:
-        self._label = label
+    def __init__(self, label: str = "") -> None:
+        self._label = label or _("reading")
         self._wanted = sys.stderr.isatty()
         self._began = time.monotonic()
         self._progress: Progress | None = None
@@ -42,7 +44,8 @@ class ReadingProgress:
             if time.monotonic() - self._began < _PATIENCE_S:
                 return
             self._progress = _bar(self._label, run.capture.size)
-        self._progress.update(self._progress.task_ids[0], completed=run.capture.position, packets=f"{run.packets:,}")
+        packets = counted(run.packets, "packet")
+        self._progress.update(self._progress.task_ids[0], completed=run.capture.position, packets=packets)
 
 
 def _bar(label: str, size: int | None) -> Progress:
@@ -50,9 +53,9 @@ def _bar(label: str, size: int | None) -> Progress:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[packets]} packets"),
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[packets]}"),
         TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
     )  # fmt: skip
-    bar.add_task(label, total=size, packets="0")
+    bar.add_task(label, total=size, packets="")
     bar.start()
     return bar

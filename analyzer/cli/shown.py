@@ -14,10 +14,11 @@ from typing import Protocol, Self
 import numpy as np
 
 from analyzer.cli.keyboard import Keyboard
+from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.live import Heading, LiveTable, Owners
 from analyzer.render.pinned import Pinned
-from analyzer.render.quantities import count
+from analyzer.render.quantities import counted
 from analyzer.render.screen import NARROWEST, Screen, screen_of
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
@@ -167,7 +168,7 @@ class Terminal:
         self._measure()
         heading = Heading(
             run.capture.path, self._expression, int((now - self._began) * 1e9), run.packets, lost, self._saved_to,
-            run.started - run.count, "q quits" if self._is_alone else "Ctrl-C ends",
+            run.started - run.count, _("q quits") if self._is_alone else _("Ctrl-C ends"),
             self._finding(run),
         )  # fmt: skip
         rows = run.connections[: run.count], run.endpoints[: run.count]
@@ -184,7 +185,7 @@ class Terminal:
         if self._keyboard.was_away():
             self._pinned = Pinned()
         if self._skipped:
-            text = f" … {count(self._skipped)} packets not shown"
+            text = " " + _("… {packets} not shown").format(packets=counted(self._skipped, "packet"))
             self._scrolled.append(self._screen.paint(text, QUIET) + "\n")
         encode = self._screen.encode
         scrolled = encode("".join(self._scrolled))

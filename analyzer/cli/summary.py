@@ -9,6 +9,7 @@ from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
 from analyzer.explain.walk import walk
 from analyzer.explain.why import Cause, cause_of, why
+from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.lifelines import CALLS_FROM
@@ -55,8 +56,8 @@ def quality_of(run: Run, expression: str) -> Quality:
 
 def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
-    whole: bool = False, states: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
-    calls: CallsOf = no_calls,
+    whole: bool = False, states: bool = False, advice: str = ADVICE,
+    remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls,
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
@@ -67,7 +68,8 @@ def write_summary(
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
     if run.count and not numbers:
-        screen.write(["", f" None of the {counted(run.count, 'connection')} is of such a kind.", ""])
+        told = _("None of the {connections} is of such a kind.").format(connections=counted(run.count, "connection"))
+        screen.write(["", f" {told}", ""])
     elif run.count:
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])

@@ -4,8 +4,8 @@
 tells of an event what that memory held. Where packets of the life were left out the memory is gone: from there on only
 what the packet itself says is told. A number that does not fit the event is not told either.
 
-A sentence is a template, as in why.py. Its placeholders stand for integers; the names of times end in ``_ns``, those of
-sizes in ``_bytes``; the others are numbers of packets, sequence numbers and counts.
+A sentence is a template in the language chosen. Its placeholders stand for integers; the names of times end in
+``_ns``, those of sizes in ``_bytes``; the others are numbers of packets, sequence numbers and counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analyzer.language import _
 from analyzer.tables import ACK, FIN, RST, SYN, Event, Life, Side
 
 
@@ -189,7 +190,7 @@ def _again(walk: _Walk, i: int) -> Said:
         return NOTHING
     if original in walk.row:
         return _sent_again(walk, walk.row[original], i)
-    return "packet {original} again", {"original": original}
+    return _("packet {original} again"), {"original": original}
 
 
 def _sent_again(walk: _Walk, original: int, i: int) -> Said:
@@ -197,24 +198,24 @@ def _sent_again(walk: _Walk, original: int, i: int) -> Said:
     numbers = {"original": walk.number[original]}
     since = walk.since(original, i)
     if since <= 0:
-        return "packet {original} again" + (" at once" if since == 0 else ""), numbers
-    return "packet {original} again after {since_ns}", numbers | {"since_ns": since}
+        return _("packet {original} again at once") if since == 0 else _("packet {original} again"), numbers
+    return _("packet {original} again after {since_ns}"), numbers | {"since_ns": since}
 
 
 def _because(walk: _Walk, i: int, reason: Said) -> Said:
     """Which packet is sent again, and a reason for it."""
     (what, whose), (why, numbers) = _again(walk, i), reason
-    return ": ".join(filter(None, (what, why))), whose | numbers
+    return _(": ").join(filter(None, (what, why))), whose | numbers
 
 
 def _retransmission(walk: _Walk, i: int) -> Said:
     fwd = walk.ends[walk.side[i]]
     reason = NOTHING
     if fwd.next == walk.end(i):
-        reason = "nothing newer was sent", {}
+        reason = _("nothing newer was sent"), {}
     elif fwd.highest >= 0 and 0 < walk.rtt_ns <= walk.since(fwd.highest, i):
         reason = (
-            "it came {after_ns} after the highest segment, and the handshake took only {rtt_ns}",
+            _("it came {after_ns} after the highest segment, and the handshake took only {rtt_ns}"),
             {"after_ns": walk.since(fwd.highest, i), "rtt_ns": walk.rtt_ns},
         )
     return _because(walk, i, reason)
@@ -224,10 +225,10 @@ def _fast_retransmission(walk: _Walk, i: int) -> Said:
     rev = walk.ends[1 - walk.side[i]]
     if rev.repeat < 2:
         return _again(walk, i)
-    reason = "{repeats} duplicate ACKs of packet {acked} came before it"
+    reason = _("{repeats} duplicate ACKs of packet {acked} came before it")
     numbers = {"repeats": rev.repeat, "acked": walk.refers_to[rev.repeated]}
     if rev.repeated == rev.latest:
-        reason += ", the last {before_ns} earlier"
+        reason = _("{repeats} duplicate ACKs of packet {acked} came before it, the last {before_ns} earlier")
         numbers["before_ns"] = walk.since(rev.repeated, i)
     return _because(walk, i, (reason, numbers))
 
@@ -240,7 +241,7 @@ def _spurious_retransmission(walk: _Walk, i: int) -> Said:
         covering = row
     if covering < 0:
         return _again(walk, i)
-    return _because(walk, i, ("packet {acked} had acknowledged all of it", {"acked": walk.number[covering]}))
+    return _because(walk, i, (_("packet {acked} had acknowledged all of it"), {"acked": walk.number[covering]}))
 
 
 def _out_of_order(walk: _Walk, i: int) -> Said:
@@ -248,10 +249,11 @@ def _out_of_order(walk: _Walk, i: int) -> Said:
     if highest < 0 or (after := walk.since(highest, i)) < 0 or 0 < walk.rtt_ns <= after:
         return NOTHING
     numbers = {"after_ns": after, "highest": walk.number[highest]}
-    text = "arrived {after_ns} after the highest segment (packet {highest}), "
     if not walk.rtt_ns:
-        return text + "too soon for a retransmission", numbers
-    return text + "sooner than the handshake's {rtt_ns}", numbers | {"rtt_ns": walk.rtt_ns}
+        text = _("arrived {after_ns} after the highest segment (packet {highest}), too soon for a retransmission")
+        return text, numbers
+    text = _("arrived {after_ns} after the highest segment (packet {highest}), sooner than the handshake's {rtt_ns}")
+    return text, numbers | {"rtt_ns": walk.rtt_ns}
 
 
 def _duplicate_ack(walk: _Walk, i: int) -> Said:
@@ -262,15 +264,15 @@ def _duplicate_ack(walk: _Walk, i: int) -> Said:
     same = walk.repeats.get(acked, [])
     if len(same) > 1 and not walk.life.omitted:
         numbers |= {"times": len(same), "last": walk.number[same[-1]]}
-        return "repeats packet {acked}, {times} times up to packet {last}: {ack} is awaited", numbers
-    return "repeats packet {acked}: {ack} is awaited", numbers
+        return _("repeats packet {acked}, {times} times up to packet {last}: {ack} is awaited"), numbers
+    return _("repeats packet {acked}: {ack} is awaited"), numbers
 
 
 def _lost_segment(walk: _Walk, i: int) -> Said:
     fwd = walk.ends[walk.side[i]]
     if fwd.next is None or (missing := _ahead(walk.seq[i], fwd.next)) <= 0:
         return NOTHING
-    text = "{missing_bytes} missing before it, after packet {highest}"
+    text = _("{missing_bytes} missing before it, after packet {highest}")
     return text, {"missing_bytes": missing, "highest": walk.number[fwd.highest]}
 
 
@@ -278,7 +280,7 @@ def _ack_lost_segment(walk: _Walk, i: int) -> Said:
     whole = walk.ends[1 - walk.side[i]].whole
     if whole is None or _ahead(walk.ack[i], whole) <= 0:
         return NOTHING
-    text = "acknowledges all before {ack}, but the capture has without a gap only what comes before {whole}"
+    text = _("acknowledges all before {ack}, but the capture has without a gap only what comes before {whole}")
     return text, {"ack": walk.ack[i], "whole": whole}
 
 
@@ -286,9 +288,9 @@ def _keep_alive(walk: _Walk, i: int) -> Said:
     before = max(end.latest for end in walk.ends)
     if before < 0:
         return NOTHING
-    text = "one sequence number back, {idle_ns} after packet {before}"
+    text = _("one sequence number back, {idle_ns} after packet {before}")
     if walk.ends[1 - walk.side[i]].window == 0:
-        text += "; the window was zero"
+        text = _("one sequence number back, {idle_ns} after packet {before}; the window was zero")
     return text, {"idle_ns": walk.since(before, i), "before": walk.number[before]}
 
 
@@ -296,7 +298,8 @@ def _answer(walk: _Walk, i: int) -> Said:
     asked = walk.ends[1 - walk.side[i]].latest
     if asked < 0:
         return NOTHING
-    return "answers packet {asked} after {after_ns}", {"asked": walk.number[asked], "after_ns": walk.since(asked, i)}
+    numbers = {"asked": walk.number[asked], "after_ns": walk.since(asked, i)}
+    return _("answers packet {asked} after {after_ns}"), numbers
 
 
 def _zero_window(walk: _Walk, i: int) -> Said:
@@ -306,11 +309,11 @@ def _zero_window(walk: _Walk, i: int) -> Said:
     if k == len(with_room):
         if i < gap:
             return NOTHING
-        return "there was no room again" if rows[-1] > i else "no other packet came from there", {}
+        return _("there was no room again") if rows[-1] > i else _("no other packet came from there"), {}
     opened = int(with_room[k])
     if i < gap <= opened:
         return NOTHING
-    text = "there was room again after {closed_ns}, in packet {opened}"
+    text = _("there was room again after {closed_ns}, in packet {opened}")
     return text, {"closed_ns": walk.since(i, opened), "opened": walk.number[opened]}
 
 
@@ -318,7 +321,7 @@ def _zero_window_probe(walk: _Walk, i: int) -> Said:
     closed = walk.ends[1 - walk.side[i]].closed
     if closed < 0:
         return NOTHING
-    text = "one byte, {after_ns} after packet {closed} left no room"
+    text = _("one byte, {after_ns} after packet {closed} left no room")
     return text, {"after_ns": walk.since(closed, i), "closed": walk.number[closed]}
 
 
@@ -326,18 +329,18 @@ def _window_full(walk: _Walk, i: int) -> Said:
     rev = walk.ends[1 - walk.side[i]]
     if not rev.acks or (flight := _ahead(walk.end(i), rev.acks[-1][0])) <= 0:
         return NOTHING
-    text = "{flight_bytes} in flight, all that packet {granted} has room for"
+    text = _("{flight_bytes} in flight, all that packet {granted} has room for")
     return text, {"flight_bytes": flight, "granted": walk.number[rev.latest]}
 
 
 def _reused_ports(walk: _Walk, i: int) -> Said:
     if i == 0:
-        return "an earlier connection had the same addresses and ports", {}
-    return "its SYN has another initial sequence number than the connection", {}
+        return _("an earlier connection had the same addresses and ports"), {}
+    return _("its SYN has another initial sequence number than the connection"), {}
 
 
 def _fast_open(walk: _Walk, i: int) -> Said:
-    return "its SYN brings {payload_bytes}", {"payload_bytes": walk.payload_len[i]}
+    return _("its SYN brings {payload_bytes}"), {"payload_bytes": walk.payload_len[i]}
 
 
 _SENTENCES: dict[Event, Callable[[_Walk, int], Said]] = {
@@ -355,11 +358,11 @@ _SENTENCES: dict[Event, Callable[[_Walk, int], Said]] = {
     Event.WINDOW_FULL: _window_full,
     Event.REUSED_PORTS: _reused_ports,
     Event.FAST_OPEN: _fast_open,
-    Event.DSACK: lambda walk, i: ("its SACK option says that bytes came twice", {}),
-    Event.URGENT: lambda walk, i: ("its urgent pointer is in use", {}),
-    Event.ECN_SETUP: lambda walk, i: ("both sides may say when routers are congested", {}),
-    Event.CONGESTION_ECHO: lambda walk, i: ("a router on the way to its sender marked a packet: congestion", {}),
-    Event.WINDOW_REDUCED: lambda walk, i: ("its sender heard of congestion and sends less", {}),
-    Event.OLD_TIMESTAMP: lambda walk, i: ("its timestamp is older than what its receiver has: PAWS drops it", {}),
-    Event.MPTCP: lambda walk, i: ("it may have more than one path", {}),
+    Event.DSACK: lambda walk, i: (_("its SACK option says that bytes came twice"), {}),
+    Event.URGENT: lambda walk, i: (_("its urgent pointer is in use"), {}),
+    Event.ECN_SETUP: lambda walk, i: (_("both sides may say when routers are congested"), {}),
+    Event.CONGESTION_ECHO: lambda walk, i: (_("a router on the way to its sender marked a packet: congestion"), {}),
+    Event.WINDOW_REDUCED: lambda walk, i: (_("its sender heard of congestion and sends less"), {}),
+    Event.OLD_TIMESTAMP: lambda walk, i: (_("its timestamp is older than what its receiver has: PAWS drops it"), {}),
+    Event.MPTCP: lambda walk, i: (_("it may have more than one path"), {}),
 }

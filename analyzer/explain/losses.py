@@ -4,6 +4,7 @@ missing here."""
 from __future__ import annotations
 
 from analyzer.explain.why import Cause, Remark, actor_of, cause_of, remarks_on
+from analyzer.language import _, counted
 from analyzer.tables import Event, Rows, Side
 
 DOUBTFUL_EVENTS = 1 << Event.LOST_SEGMENT | 1 << Event.ACK_LOST_SEGMENT
@@ -28,6 +29,10 @@ def doubt(connection: Rows, endpoints: Rows, lost: int, *, filter_cuts: bool = F
     if cause not in _CAUSES and not has_gaps and not any(remarks >> remark & 1 for remark in _REMARKS):
         return ""
     if not lost:
-        return "What seems to be missing here may have been left out by the filter."
-    packets = "a packet" if lost == 1 else f"{lost:,} packets"
-    return f"The capture lost {packets}: what seems to be missing here may be among them."
+        return _("What seems to be missing here may have been left out by the filter.")
+    text = counted(
+        "The capture lost a packet: what seems to be missing here may be among them.",
+        "The capture lost {n} packets: what seems to be missing here may be among them.",
+        lost,
+    )
+    return text.format(n=f"{lost:,}")

@@ -7,6 +7,7 @@ Linux sets it on the last one of each batch that it hands to the network card, i
 
 from __future__ import annotations
 
+from analyzer.language import text
 from analyzer.tables import FIN, PSH
 
 PAUSE_NS = 200_000_000
@@ -30,7 +31,7 @@ def end_of_write(flags: int, payload_len: int, mss: int, max_window: int = 0) ->
         return "" if _is_full(payload_len, mss) or _is_full(payload_len, max_window // 2) else "PSH"
     # half a window: RFC 9293 3.8.6.2.1 has a sender that waits no longer for more
     full = min(mss, max_window // 2) if max_window else mss
-    return "short" if payload_len + _MOST_OPTIONS_LEN < full else ""
+    return text("short") if payload_len + _MOST_OPTIONS_LEN < full else ""
 
 
 def _is_full(payload_len: int, segment_len: int) -> bool:

@@ -13,16 +13,18 @@ for a heading.
 from __future__ import annotations
 
 import codecs
-import textwrap
 from collections.abc import Iterator
 
+from analyzer import language
 from analyzer.explain.writes import PAUSE_NS, end_of_write
+from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
-from analyzer.render.quantities import counted, duration, seconds
-from analyzer.render.screen import Screen, cells, fit
+from analyzer.render.quantities import count, counted, duration, seconds
+from analyzer.render.screen import Screen, cells, fit, ljust, rjust
 from analyzer.render.turns import turn_name
 from analyzer.render.untrusted import excerpt, legible
 from analyzer.render.words import LOUD, QUIET, SIDES
+from analyzer.render.wrapping import wrap
 from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
 from analyzer.tables import Protocol, Rows, Side
 
@@ -31,10 +33,10 @@ _WIDEST = 140
 """Rules and sentences get no longer than that."""
 
 _UNUSED = {
-    Unused.BEFORE_START: "before the first byte seen",
-    Unused.TOO_LATE: "too late, the gap where it belongs was given up",
-    Unused.AFTER_FIN: "after the FIN",
-    Unused.FAR_OFF: "the sequence number is far off",
+    Unused.BEFORE_START: text("before the first byte seen"),
+    Unused.TOO_LATE: text("too late, the gap where it belongs was given up"),
+    Unused.AFTER_FIN: text("after the FIN"),
+    Unused.FAR_OFF: text("the sequence number is far off"),
 }
 
 
@@ -43,26 +45,35 @@ def notice(item: StreamItem) -> str:
     match item:
         case Piece():
             missing = item.length - len(item.octets)
-            said = f"only {item.captured_len:,} of {counted(item.payload_len, 'byte')} of packet {item.packet}"
-            return f"{counted(missing, 'byte')} missing: {said} were captured" if missing else ""
+            said = _("{bytes} missing: only {captured} of {payload} of packet {packet} were captured").format(
+                bytes=counted(missing, "byte"), captured=count(item.captured_len),
+                payload=counted(item.payload_len, "byte"), packet=item.packet,
+            )  # fmt: skip
+            return said if missing else ""
         case Gap():
-            return f"{counted(item.length, 'byte')} missing{_between(item.after, item.before)}"
+            return _missing(item).format(bytes=counted(item.length, "byte"), after=item.after, before=item.before)
         case Difference():
-            where = f"{counted(item.length, 'byte')} from byte {item.offset:,} on"
-            return f"packet {item.packet} differs from packet {item.first_packet} in {where}: the first packet counts"
+            said = _(
+                "packet {packet} differs from packet {first} in {bytes} from byte {offset} on: the first packet counts"
+            )
+            where = {"bytes": counted(item.length, "byte"), "offset": count(item.offset)}
+            return said.format(packet=item.packet, first=item.first_packet, **where)
         case LeftOut():
-            return f"{counted(item.length, 'byte')} of packet {item.packet} left out: {_UNUSED[item.why]}"
+            said = _("{bytes} of packet {packet} left out: {why}")
+            return said.format(bytes=counted(item.length, "byte"), packet=item.packet, why=_(_UNUSED[item.why]))
         case LateStart():
-            before = f"before packet {item.packet} " if item.packet else ""
-            return f"what the {SIDES[Side(item.side)].text} sent {before}was not captured"
+            said = _("what the {side} sent was not captured")
+            if item.packet:
+                said = _("what the {side} sent before packet {packet} was not captured")
+            return said.format(side=SIDES[Side(item.side)].text, packet=item.packet)
 
 
-def _between(after: int, before: int) -> str:
-    if after and before:
-        return f" between packets {after} and {before}"
-    if after:
-        return f" after packet {after}"
-    return f" before packet {before}" if before else ""
+def _missing(gap: Gap) -> str:
+    if gap.after and gap.before:
+        return _("{bytes} missing between packets {after} and {before}")
+    if gap.after:
+        return _("{bytes} missing after packet {after}")
+    return _("{bytes} missing before packet {before}") if gap.before else _("{bytes} missing")
 
 
 class View:
@@ -118,9 +129,9 @@ class View:
 
     def _noticed(self, item: StreamItem) -> Iterator[str]:
         """What is wrong, on a line of its own."""
-        if text := notice(item):
+        if said := notice(item):
             yield from self._flush()
-            yield from self._marked(text)
+            yield from self._marked(said)
 
     def _marked(self, text: str) -> Iterator[str]:
         return self._wrapped(f"[ {text} ]", _INDENT, LOUD)
@@ -134,29 +145,33 @@ class View:
         name = turn_name(item.side, self._requests) if self._is_tcp else word.text
         facts = ["", *self._facts(item)]
         if isinstance(item, Piece) and self._last_ns is not None:
-            facts.append(f"{duration(item.ts_ns - self._last_ns)} later")
+            facts.append(_("{time} later").format(time=duration(item.ts_ns - self._last_ns)))
         paint = self._screen.paint
         yield f"{paint(f'{word.glyph} {name}', f'bold {word.style}')}{paint(' · '.join(facts), QUIET)}\n"
 
     def _closing(self) -> Iterator[str]:
         noun = "segment" if self._is_tcp else "datagram"
         said = [
-            f"the {SIDES[side].text} sent {counted(self._octets[side], 'byte')} in {counted(self._packets[side], noun)}"
+            _("the {side} sent {bytes} in {packets}").format(
+                side=SIDES[side].text, bytes=counted(self._octets[side], "byte"),
+                packets=counted(self._packets[side], noun),
+            )
             for side in Side
             if self._packets[side]
-        ]
-        text = ", ".join(said) or "neither side sent anything"
-        yield from self._wrapped(f"{text[0].upper()}{text[1:]}.", " ", "")
+        ]  # fmt: skip
+        all_said = _(", ").join(said) or _("neither side sent anything")
+        yield from self._wrapped(_("{sentence}.").format(sentence=f"{all_said[0].upper()}{all_said[1:]}"), " ", "")
         if self._missing:
-            yield from self._wrapped(f"{counted(self._missing, 'byte')} missing.", " ", LOUD)
+            yield from self._wrapped(_("{bytes} missing.").format(bytes=counted(self._missing, "byte")), " ", LOUD)
         if self._differences:
-            yield from self._wrapped(
-                f"What was sent again was not the same, {counted(self._differences, 'time')}: an attack, or a device "
-                "between the two that changes what they send.", " ", LOUD,
-            )  # fmt: skip
+            told = _(
+                "What was sent again was not the same, {times}: an attack, or a device between the two that changes "
+                "what they send."
+            )
+            yield from self._wrapped(told.format(times=counted(self._differences, "time")), " ", LOUD)
 
     def _wrapped(self, text: str, indent: str, style: str) -> Iterator[str]:
-        for line in textwrap.wrap(text, self._width - len(indent)):
+        for line in wrap(text, self._width - len(indent)):
             yield f"{indent}{self._screen.paint(line, style)}\n"
 
     def _legend(self) -> str:
@@ -169,7 +184,7 @@ class View:
     def _facts(self, item: Piece | Gap) -> list[str]:
         """What a turn's heading says of its beginning."""
         packet = item.packet if isinstance(item, Piece) else item.before
-        facts = [f"packet {packet}"] if packet else []
+        facts = [_("packet {packet}").format(packet=packet)] if packet else []
         return facts if self._is_tcp else [*facts, counted(item.length, "byte")]
 
     def _body(self, piece: Piece) -> Iterator[str]:
@@ -287,8 +302,9 @@ class Messages(View):
         self._segment_packet = 0
 
     def _legend(self) -> str:
-        row = f"{'no.':>{self._number_width}} {'seconds':>{self._time_width}} {'bytes':>{self._size_width}}"
-        return self._screen.paint(row, QUIET) + "\n"
+        widths = self._number_width, self._time_width, self._size_width
+        headings = zip((_("no."), _("seconds"), _("bytes")), widths, strict=True)
+        return self._screen.paint(" ".join(rjust(heading, width) for heading, width in headings), QUIET) + "\n"
 
     def _is_turn(self, piece: Piece) -> bool:
         return False
@@ -300,7 +316,7 @@ class Messages(View):
         pause_ns = piece.ts_ns - self._last_ns if self._last_ns is not None else 0
         if self._segments and pause_ns >= PAUSE_NS:
             yield from self._flush()
-            yield self._aside(f"{duration(pause_ns)} later")
+            yield self._aside(_("{time} later").format(time=duration(pause_ns)))
         end = self._end_of_write(piece)
         glyph = "─" if not self._segments and end else "╵" if end else "│" if self._segments else "╷"
         self._segments += 1
@@ -310,13 +326,16 @@ class Messages(View):
         self._number_width = max(self._number_width, len(number))
         self._time_width = max(self._time_width, len(time))
         self._size_width = max(self._size_width, len(size))
-        before = f"{number:>{self._number_width}} {time:>{self._time_width}} {size:>{self._size_width}} {end:<5} "
-        remark = f" [ only {piece.captured_len:,} captured ]" if len(piece.octets) < piece.length else ""
-        room = self._screen.width - len(before) - 2 - len(remark)
-        text = excerpt(piece.octets[: 2 * room], piece.length, room)
+        columns = rjust(number, self._number_width), rjust(time, self._time_width), rjust(size, self._size_width)
+        before = f"{' '.join(columns)} {ljust(_(end), 5)} "
+        remark = ""
+        if len(piece.octets) < piece.length:
+            remark = _(" [ only {bytes} captured ]").format(bytes=count(piece.captured_len))
+        room = self._screen.width - cells(before) - 2 - cells(remark)
+        shown = excerpt(piece.octets[: 2 * room], piece.length, room)
         style = SIDES[Side(piece.side)].style
         paint = self._screen.paint
-        yield f"{paint(before, QUIET)}{paint(glyph, style)} {paint(text, style)}{paint(remark, LOUD)}\n"
+        yield f"{paint(before, QUIET)}{paint(glyph, style)} {paint(shown, style)}{paint(remark, LOUD)}\n"
         if end:
             yield from self._flush()
 
@@ -328,7 +347,8 @@ class Messages(View):
     def _flush(self) -> Iterator[str]:
         """The end of a write; nothing need be said where it is one segment."""
         if self._segments > 1:
-            yield self._aside(f"{self._segments_octets:,} bytes in {self._segments:,} segments")
+            told = language.counted("{bytes} bytes in {n} segment", "{bytes} bytes in {n} segments", self._segments)
+            yield self._aside(told.format(bytes=count(self._segments_octets), n=count(self._segments)))
         self._segments = self._segments_octets = 0
 
     def _aside(self, text: str) -> str:
@@ -344,7 +364,8 @@ class Messages(View):
     def _closing(self) -> Iterator[str]:
         yield from super()._closing()
         if self._is_tcp:
-            yield from self._wrapped(
+            told = _(
                 "TCP keeps no boundaries between writes: a row is a segment, which may hold several writes; a bracket "
-                "is probably one write.", " ", QUIET,
-            )  # fmt: skip
+                "is probably one write."
+            )
+            yield from self._wrapped(told, " ", QUIET)

@@ -5,7 +5,8 @@ Where socket calls are told and the screen is wide, they stand in the columns of
 
 from __future__ import annotations
 
-from analyzer.render.screen import Screen, cells, fit
+from analyzer.language import _
+from analyzer.render.screen import Screen, cells, center, fit, ljust, rjust
 from analyzer.render.words import QUIET, SIDES, Word
 from analyzer.tables import Side
 
@@ -68,12 +69,12 @@ class Lifelines:
         """The row in which the lifelines begin, with the first legend that fits: it says what stands on arrows."""
         paint = self._screen.paint
         client_style, server_style = self._styles
-        legend = next((legend for legend in legends if len(legend) + 2 <= self.inside), "")
-        number, time = "no.".rjust(self._number_width), "seconds".rjust(self._time_width)
+        legend = next((legend for legend in legends if cells(legend) + 2 <= self.inside), "")
+        number, time = rjust(_("no."), self._number_width), rjust(_("seconds"), self._time_width)
         return (
             f" {paint(f'{number} {time}', QUIET)} "
-            f"{paint(f'{client:>{self.side_width}}', f'bold {client_style}')} {paint('╷', client_style)}"
-            f"{paint(legend.center(self.inside), QUIET)}"
+            f"{paint(rjust(client, self.side_width), f'bold {client_style}')} {paint('╷', client_style)}"
+            f"{paint(center(legend, self.inside), QUIET)}"
             f"{paint('╷', server_style)} {paint(server, f'bold {server_style}')}"
         )
 
@@ -81,7 +82,7 @@ class Lifelines:
         """The row that opens a phase: its badge, then what it holds."""
         badge = f" {word.text} "
         painted = self._screen.paint(badge, f"bold reverse {word.style}")
-        return self._across(painted, len(badge), f" {left}", middle, "│", "")
+        return self._across(painted, cells(badge), f" {left}", middle, "│", "")
 
     def fold(self, bar: str, left: str, middle: str) -> str:
         """A row for packets that are not shown."""
@@ -91,13 +92,13 @@ class Lifelines:
         """A row with text also left of the client's lifeline, which gives way where there is too much of it."""
         paint = self._screen.paint
         room, inside = self._left - start_width, self.inside
-        if len(left) <= room and len(middle) <= inside:
+        if cells(left) <= room and cells(middle) <= inside:
             text = (
-                f"{paint(f'{left:<{room}}', style)}{paint(line, self._styles[0])}{paint(middle.center(inside), style)}"
+                f"{paint(ljust(left, room), style)}{paint(line, self._styles[0])}{paint(center(middle, inside), style)}"
             )
         else:
             room += 1 + inside
-            text = paint(f"{fit(f'{left} · {middle}' if middle else left, room):<{room}}", style)
+            text = paint(ljust(fit(f"{left} · {middle}" if middle else left, room), room), style)
         return f"{start}{text}{paint(line, self._styles[1])}"
 
     def aside(self, bar: str, text: str, side: Side | None = None, style: str = QUIET) -> str:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from analyzer import language
+
 _DURATIONS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
 _SIZES = ((1, "B"), (10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB"), (10**15, "PB"))
+_COUNTED = {
+    "byte": lambda n: language.counted("{n} byte", "{n} bytes", n),
+    "connection": lambda n: language.counted("{n} connection", "{n} connections", n),
+    "datagram": lambda n: language.counted("{n} datagram", "{n} datagrams", n),
+    "fragment": lambda n: language.counted("{n} fragment", "{n} fragments", n),
+    "instant": lambda n: language.counted("{n} instant", "{n} instants", n),
+    "other tunnel": lambda n: language.counted("{n} other tunnel", "{n} other tunnels", n),
+    "packet": lambda n: language.counted("{n} packet", "{n} packets", n),
+    "segment": lambda n: language.counted("{n} segment", "{n} segments", n),
+    "state": lambda n: language.counted("{n} state", "{n} states", n),
+    "TCP checksum": lambda n: language.counted("{n} TCP checksum", "{n} TCP checksums", n),
+    "TCP connection": lambda n: language.counted("{n} TCP connection", "{n} TCP connections", n),
+    "time": lambda n: language.counted("{n} time", "{n} times", n),
+    "UDP conversation": lambda n: language.counted("{n} UDP conversation", "{n} UDP conversations", n),
+    "verified TCP checksum": lambda n: language.counted("{n} verified TCP checksum", "{n} verified TCP checksums", n),
+}
+"""What is counted, in every language's forms."""
+
 _LONG = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -29,8 +49,8 @@ def count(number: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 packet``, ``1,204 packets``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """``1 packet``, ``1,204 packets``; the noun is one of those known above."""
+    return _COUNTED[noun](number).format(n=count(number))
 
 
 def seconds(ns: int, decimals: int = 6) -> str:

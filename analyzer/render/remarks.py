@@ -10,13 +10,14 @@ The number of packets stands first. Of each kind the first few are told, until t
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator
 
 from analyzer.explain.events import Finding, Kind, remarkable
+from analyzer.language import _
 from analyzer.render.quantities import counted, duration
 from analyzer.render.screen import Screen, cells
 from analyzer.render.words import QUIET, events_of, marked
+from analyzer.render.wrapping import wrap
 from analyzer.tables import Event, Life
 
 MOST_OF_A_KIND, MOST_TOLD = 3, 12
@@ -37,14 +38,15 @@ def remarks(life: Life, screen: Screen, *, has_losses: bool = False, whole: bool
     told = list(_told(kinds, whole))
     count_width = max(len(f"{kind.packets:,}") for kind in kinds.values())
     name_width = max(cells(marked(name)) for name in names)
-    number_width = max(len(numbers) for pairs in told for numbers, _ in pairs)
+    number_width = max(len(numbers) for pairs in told for numbers, words in pairs)
     beside = 1 + 1 + count_width + 1 + name_width + 2
     is_beside = width - beside - number_width - 2 >= _NARROWEST_TEXT
     indent = " " * (beside if is_beside else 3 + count_width)
-    heading = " Remarkable"
+    heading = _("Remarkable")
     if life.omitted:
-        heading += f" in the {counted(len(life.number), 'packet')} that were kept"
-    yield screen.paint(heading, "bold")
+        kept = counted(len(life.number), "packet")
+        heading = _("Remarkable in the {packets} that were kept").format(packets=kept)
+    yield screen.paint(f" {heading}", "bold")
     for name, kind, pairs in zip(names, kinds.values(), told, strict=True):
         before = f"  {kind.packets:>{count_width},} {screen.paint(marked(name), name.style)}"
         lines = [line for pair in pairs for line in _lines(*pair, number_width, width - len(indent), screen)]
@@ -73,7 +75,7 @@ def _told(kinds: dict[Event, Kind], whole: bool) -> Iterator[list[tuple[str, str
 
 def _lines(numbers: str, words: str, number_width: int, width: int, screen: Screen) -> Iterator[str]:
     """A finding: its packets, then its sentence, in so many columns."""
-    first, *rest = textwrap.wrap(words, width - number_width - 2) or [""]
+    first, *rest = wrap(words, width - number_width - 2) or [""]
     yield f"{screen.paint(f'{numbers:>{number_width}}', QUIET)}{'  ' if first else ''}{first}"
     yield from (" " * (number_width + 2) + line for line in rest)
 

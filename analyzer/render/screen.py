@@ -15,6 +15,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple, TextIO
 
+from analyzer.language import spoken
+
 NARROWEST, PIPE_WIDTH = 60, 100
 
 _CODES = {
@@ -73,7 +75,7 @@ def screen_of(color: str = "auto", stream: TextIO | None = None) -> Screen:
     return Screen(
         width=max(width, NARROWEST),
         color=color == "always" or (color == "auto" and wanted),
-        unicode=encoding == "utf8" and _locale_is_utf8(),
+        unicode=encoding == "utf8" and (_locale_is_utf8() or spoken() != "en"),
         terminal=terminal,
     )
 
@@ -83,6 +85,21 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def ljust(text: str, width: int) -> str:
+    """The text with blanks behind it, up to so many columns."""
+    return text + " " * (width - cells(text))
+
+
+def rjust(text: str, width: int) -> str:
+    """The text with blanks before it."""
+    return " " * (width - cells(text)) + text
+
+
+def center(text: str, width: int) -> str:
+    """The text with blanks around it, as ``str.center`` has them."""
+    return text.center(width - cells(text) + len(text))
 
 
 def fit(text: str, width: int) -> str:

@@ -12,9 +12,10 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from analyzer.explain.why import Cause, cause_of
+from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import count, duration, size
-from analyzer.render.screen import Screen
+from analyzer.render.screen import Screen, cells
 from analyzer.render.words import ENDINGS, LOUD, QUIET, SIDES, TROUBLE_GLYPH, Word, marked, troubles_of
 from analyzer.tables import Protocol, Rows, Side
 from analyzer.tcp.summary import Verdict, verdict
@@ -39,16 +40,16 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("#", 1, right=True),
-    Column("client", 2),
-    Column("server", 2),
-    Column("packets", 2, right=True),
-    Column("bytes→", 1, right=True),
-    Column("bytes←", 1, right=True),
-    Column("lasted", 1, right=True, dispensable=1),
-    Column("rtt", 1, right=True, dispensable=3),
-    Column("ended", 2),
-    Column("verdict", 2, dispensable=4),
-    Column("trouble", 2, dispensable=2),
+    Column(text("client"), 2),
+    Column(text("server"), 2),
+    Column(text("packets"), 2, right=True),
+    Column(text("bytes→"), 1, right=True),
+    Column(text("bytes←"), 1, right=True),
+    Column(text("lasted"), 1, right=True, dispensable=1),
+    Column(text("rtt"), 1, right=True, dispensable=3),
+    Column(text("ended"), 2),
+    Column(text("verdict"), 2, dispensable=4),
+    Column(text("trouble"), 2, dispensable=2),
     Column("", 1),
 )
 _TROUBLE, _TROUBLE_IN_SHORT = 10, 11
@@ -61,8 +62,8 @@ _COMPROMISES = (
 addresses may get (0: they stay whole; IPv4 has 21 columns at most)."""
 
 
-ADVICE = "-c {first}-{last} shows the next, --all every one, a filter fewer"
-ADVICE_CHOSEN = "--all shows every one, a filter fewer"
+ADVICE = text("-c {first}-{last} shows the next, --all every one, a filter fewer")
+ADVICE_CHOSEN = text("--all shows every one, a filter fewer")
 """How to see the rows that are left out; the other where they are not all in a row."""
 
 
@@ -71,15 +72,16 @@ def table(
 ) -> Iterator[str]:
     """The lines of the table for the connections ``rows``. ``whole``: however many there are."""
     limit = len(rows) if whole or not screen.terminal else MOST_ROWS
-    cells = (_row(connections[row], endpoints[row]) for row in rows[:limit])
-    measured = list(islice(cells, _MEASURED))
+    made = (_row(connections[row], endpoints[row]) for row in rows[:limit])
+    measured = list(islice(made, _MEASURED))
     layout = _Layout(measured, screen)
     yield layout.heading()
-    for row in chain(measured, cells):
+    for row in chain(measured, made):
         yield layout.line(row)
     if limit < len(rows):
         first, last = (int(connections[rows[k]]["number"]) for k in (limit, min(2 * limit, len(rows)) - 1))
-        more = f"… {count(len(rows) - limit)} more: {advice.format(first=first, last=last)}"
+        advised = _(advice).format(first=first, last=last)
+        more = _("… {n} more: {advice}").format(n=count(len(rows) - limit), advice=advised)
         yield screen.paint(f" {more}", QUIET)
 
 
@@ -109,8 +111,8 @@ class _Layout:
 
     def __init__(self, rows: list[list[Word]], screen: Screen) -> None:
         self._screen = screen
-        longest = [max((len(row[k].text) for row in rows), default=0) for k in range(len(COLUMNS))]
-        widths = [max(text, len(column.heading)) for text, column in zip(longest, COLUMNS, strict=True)]
+        longest = [max((cells(row[k].text) for row in rows), default=0) for k in range(len(COLUMNS))]
+        widths = [max(told, cells(_(column.heading))) for told, column in zip(longest, COLUMNS, strict=True)]
         told = [k for k, column in enumerate(COLUMNS) if longest[k] or (column.heading and not column.dispensable)]
         for kept, gap, shortest in _COMPROMISES:
             self._shown = [k for k in told if COLUMNS[k].dispensable <= kept]
@@ -129,7 +131,7 @@ class _Layout:
 
     def heading(self) -> str:
         """The columns' names."""
-        return self._screen.paint(self._join([Word(column.heading) for column in COLUMNS]), QUIET)
+        return self._screen.paint(self._join([Word(_(column.heading)) for column in COLUMNS]), QUIET)
 
     def line(self, row: list[Word]) -> str:
         """One connection."""
@@ -138,8 +140,10 @@ class _Layout:
         return self._join(row)
 
     def _join(self, row: list[Word]) -> str:
-        cells = []
+        joined = ""
         for k in self._shown:
-            text = f"{row[k].text:>{self._widths[k]}}" if COLUMNS[k].right else f"{row[k].text:<{self._widths[k]}}"
-            cells.append(" " * min(COLUMNS[k].gap, self._gap) + self._screen.paint(text, row[k].style))
-        return "".join(cells)
+            word = row[k]
+            blanks = " " * (self._widths[k] - cells(word.text))
+            aligned = blanks + word.text if COLUMNS[k].right else word.text + blanks
+            joined += " " * min(COLUMNS[k].gap, self._gap) + self._screen.paint(aligned, word.style)
+        return joined

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.language import _
 from analyzer.render.quantities import counted
-from analyzer.render.screen import Screen, fit
+from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.words import QUIET, SIDES
 from analyzer.tables import Life, Side
 
@@ -26,11 +27,13 @@ def tunnels(life: Life, screen: Screen) -> Iterator[str]:
     if not any(ways):
         return
     if len(ways) == 1:
-        yield screen.paint(" " + fit(f"in {life.tunnels[0]}", screen.width - 1), QUIET)
+        yield screen.paint(" " + fit(_("in {tunnel}").format(tunnel=life.tunnels[0]), screen.width - 1), QUIET)
         return
     for way, (number, sides) in list(ways.items())[:MOST_TOLD]:
         sender = SIDES[Side(*sides)].glyph if len(sides) == 1 else " "
-        where, first = f"in {way}" if way else "in no tunnel", f", first packet {number}"
-        yield screen.paint(f" {sender} {fit(where, screen.width - 3 - len(first))}{first}", QUIET)
+        where = _("in {tunnel}").format(tunnel=way) if way else _("in no tunnel")
+        first = _(", first packet {packet}").format(packet=number)
+        yield screen.paint(f" {sender} {fit(where, screen.width - 3 - cells(first))}{first}", QUIET)
     if len(ways) > MOST_TOLD:
-        yield screen.paint(f"   in {counted(len(ways) - MOST_TOLD, 'other tunnel')}", QUIET)
+        others = _("in {tunnel}").format(tunnel=counted(len(ways) - MOST_TOLD, "other tunnel"))
+        yield screen.paint(f"   {others}", QUIET)

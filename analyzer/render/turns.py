@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analyzer.language import _
 from analyzer.render.segment import Segment
 from analyzer.tables import Phase, Side
 
@@ -49,5 +50,5 @@ def turns(life: list[Segment]) -> list[Turn]:
 def turn_name(side: int, requests: int) -> str:
     """What a turn is called when there were so many requests, itself among them."""
     if side == Side.CLIENT:
-        return f"request {requests}"
-    return f"response {requests}" if requests else "greeting"
+        return _("request {n}").format(n=requests)
+    return _("response {n}").format(n=requests) if requests else _("greeting")

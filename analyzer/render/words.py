@@ -1,19 +1,23 @@
 """Every code's word, glyph and style, once.
 
 The words are the ones of records and of the field (RFC 9293, Wireshark, Zeek), so that what stands on a screen can be
-looked up and searched for. One thing has one colour everywhere: the client, the server, each phase, trouble. Only the
-terminal's own sixteen colours are used, and of them those that can be read on a dark and on a light background.
+looked up and searched for. Another language has its own for all but states, protocols and flags; records have codes in
+every language. One thing has one colour everywhere: the client, the server, each phase, trouble. Only the terminal's
+own sixteen colours are used, and of them those that can be read on a dark and on a light background.
 
 A style is a few words that ``screen.Screen.paint`` knows: ``bold``, ``dim``, ``reverse`` and a colour's name.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+from typing import NamedTuple, TypeVar
 
 from analyzer.explain.events import kinds_of
 from analyzer.explain.losses import DOUBTFUL_EVENTS
 from analyzer.explain.why import Cause
+from analyzer.language import _, text
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
@@ -28,25 +32,49 @@ class Word(NamedTuple):
     """What an event refers to, which may be left out: ``of 12``."""
 
 
+Code = TypeVar("Code", bound=IntEnum)
+
+
+class Words(Mapping[Code, Word]):
+    """A table's words in the language that is chosen when one is looked up."""
+
+    def __init__(self, words: dict[Code, Word]) -> None:
+        self._words = words
+
+    def __getitem__(self, code: Code) -> Word:
+        word = self._words[code]
+        return word._replace(text=_(word.text))
+
+    def __iter__(self) -> Iterator[Code]:
+        return iter(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+
 QUIET = "dim"
 LOUD = "bold red"
 TROUBLE_GLYPH = "✗"
 
-SIDES = {
-    Side.CLIENT: Word("client", "cyan", "→"),
-    Side.SERVER: Word("server", "magenta", "←"),
-}
+SIDES = Words(
+    {
+        Side.CLIENT: Word(text("client"), "cyan", "→"),
+        Side.SERVER: Word(text("server"), "magenta", "←"),
+    }
+)
 """The glyph is the direction of what the side sends."""
 
-PHASES = {
-    Phase.NONE: Word("none", QUIET, "│"),
-    Phase.HANDSHAKE: Word("handshake", "green", "▌"),
-    Phase.DATA: Word("data", "bright_blue", "▌"),
-    Phase.TEARDOWN: Word("teardown", "yellow", "▌"),
-}
+PHASES = Words(
+    {
+        Phase.NONE: Word(text("none"), QUIET, "│"),
+        Phase.HANDSHAKE: Word(text("handshake"), "green", "▌"),
+        Phase.DATA: Word(text("data"), "bright_blue", "▌"),
+        Phase.TEARDOWN: Word(text("teardown"), "yellow", "▌"),
+    }
+)
 """The glyph is the bar beside the phase's packets."""
 
-CONVERSATION = Word("datagrams", "bright_blue", "▌")
+CONVERSATION = Word(text("datagrams"), "bright_blue", "▌")
 """Stands where a phase would, for UDP."""
 
 STATES = {state: Word(state.name.replace("_", "-")) for state in State}
@@ -58,41 +86,45 @@ _REMARKS = (
     Event.OLD_TIMESTAMP, Event.MPTCP, Event.TURNED_ROUND,
 )  # fmt: skip
 
-EVENTS = {
-    event: Word(event.name.lower()) if event in _REMARKS else Word(event.name.lower(), LOUD, TROUBLE_GLYPH)
-    for event in Event
-}
+EVENTS = Words(
+    {
+        event: Word(event.name.lower()) if event in _REMARKS else Word(event.name.lower(), LOUD, TROUBLE_GLYPH)
+        for event in Event
+    }
+)
 """Trouble is loud and has a glyph; a remark is neither."""
 
-PROTOCOLS = {
-    Protocol.OTHER: Word("other"),
-    Protocol.ARP: Word("ARP"),
-    Protocol.IPV4: Word("other IPv4"),
-    Protocol.IPV6: Word("other IPv6"),
-    Protocol.ICMP: Word("ICMP"),
-    Protocol.ICMPV6: Word("ICMPv6"),
-    Protocol.IGMP: Word("IGMP"),
-    Protocol.SCTP: Word("SCTP"),
-    Protocol.TCP: Word("TCP"),
-    Protocol.UDP: Word("UDP"),
-}
+PROTOCOLS = Words(
+    {
+        Protocol.OTHER: Word(text("other")),
+        Protocol.ARP: Word("ARP"),
+        Protocol.IPV4: Word(text("other IPv4")),
+        Protocol.IPV6: Word(text("other IPv6")),
+        Protocol.ICMP: Word("ICMP"),
+        Protocol.ICMPV6: Word("ICMPv6"),
+        Protocol.IGMP: Word("IGMP"),
+        Protocol.SCTP: Word("SCTP"),
+        Protocol.TCP: Word("TCP"),
+        Protocol.UDP: Word("UDP"),
+    }
+)
 
-ENDINGS = {
-    Cause.NONE: Word(""),
-    Cause.CLOSED_BY_CLIENT: Word("client closed"),
-    Cause.CLOSED_BY_SERVER: Word("server closed"),
-    Cause.CLOSED_BY_BOTH: Word("both closed"),
-    Cause.RESET_BY_CLIENT: Word("client reset", LOUD),
-    Cause.RESET_BY_SERVER: Word("server reset", LOUD),
-    Cause.REFUSED: Word("refused", LOUD),
-    Cause.UNANSWERED: Word("no answer", LOUD),
-    Cause.SYN_ACK_UNANSWERED: Word("no ACK", LOUD),
-    Cause.HALF_CLOSED: Word("half closed"),
-    Cause.OPEN: Word("open"),
-}
+ENDINGS = Words(
+    {
+        Cause.NONE: Word(""),
+        Cause.CLOSED_BY_CLIENT: Word(text("client closed")),
+        Cause.CLOSED_BY_SERVER: Word(text("server closed")),
+        Cause.CLOSED_BY_BOTH: Word(text("both closed")),
+        Cause.RESET_BY_CLIENT: Word(text("client reset"), LOUD),
+        Cause.RESET_BY_SERVER: Word(text("server reset"), LOUD),
+        Cause.REFUSED: Word(text("refused"), LOUD),
+        Cause.UNANSWERED: Word(text("no answer"), LOUD),
+        Cause.SYN_ACK_UNANSWERED: Word(text("no ACK"), LOUD),
+        Cause.HALF_CLOSED: Word(text("half closed")),
+        Cause.OPEN: Word(text("open")),
+    }
+)
 """How a connection ended, in a word or two; explain/why.py has the sentence."""
-
-_DOUBTED_EVENTS = EVENTS | {event: Word(f"{EVENTS[event].text}?") for event in Event if DOUBTFUL_EVENTS >> event & 1}
 
 _SENT_AGAIN = (Event.RETRANSMISSION, Event.FAST_RETRANSMISSION, Event.SPURIOUS_RETRANSMISSION)
 
@@ -102,11 +134,17 @@ def events_of(bits: int, *, has_losses: bool = False, refers_to: int = 0, repeat
 
     Where the capture has losses of its own, events that may come from them have a question mark, and are not loud.
     """
-    words = EVENTS if not has_losses else _DOUBTED_EVENTS
-    if not refers_to:
-        return [words[event] for event in kinds_of(bits)]
-    about = dict.fromkeys(_SENT_AGAIN, f"of {refers_to}") | {Event.DUPLICATE_ACK: f"#{repeat} of {refers_to}"}
-    return [words[event]._replace(about=about.get(event, "")) for event in kinds_of(bits)]
+    words = []
+    for event in kinds_of(bits):
+        word, about = EVENTS[event], ""
+        if has_losses and DOUBTFUL_EVENTS >> event & 1:
+            word = Word(f"{word.text}?")
+        if refers_to and event in _SENT_AGAIN:
+            about = _("of {packet}").format(packet=refers_to)
+        elif refers_to and event == Event.DUPLICATE_ACK:
+            about = _("#{repeat} of {packet}").format(repeat=repeat, packet=refers_to)
+        words.append(word._replace(about=about))
+    return words
 
 
 FLAG_WORDS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
@@ -119,17 +157,17 @@ def flag_words(flags: int) -> str:
 
 
 TROUBLES = {
-    "retransmitted_packets": "retransmitted",
-    "out_of_order_packets": "out of order",
-    "zero_windows": "zero window",
+    "retransmitted_packets": text("{n} retransmitted"),
+    "out_of_order_packets": text("{n} out of order"),
+    "zero_windows": text("{n} zero window"),
 }
 """Counters of ENDPOINT that a connection should not have."""
 
 
 def troubles_of(endpoints: Rows) -> list[Word]:
     """What went wrong on the way, of both sides together: ``3 retransmitted``."""
-    totals = ((int(endpoints[counter].sum()), text) for counter, text in TROUBLES.items())
-    return [Word(f"{total:,} {text}", LOUD, TROUBLE_GLYPH) for total, text in totals if total]
+    totals = ((int(endpoints[counter].sum()), said) for counter, said in TROUBLES.items())
+    return [Word(_(said).format(n=f"{total:,}"), LOUD, TROUBLE_GLYPH) for total, said in totals if total]
 
 
 def marked(word: Word) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from analyzer.errors import UsageError
+from analyzer.language import _, reason
 
 SERVICES = "/etc/services"
 
@@ -59,7 +60,7 @@ def services_of(path: str | os.PathLike[str], *, must_exist: bool) -> tuple[dict
     udp: dict[int, str] = {}
     for fields in fields_of(path, must_exist=must_exist):
         with contextlib.suppress(ValueError, IndexError):
-            port, _, protocol = fields[1].partition("/")
+            port, _slash, protocol = fields[1].partition("/")
             if protocol == "tcp":
                 tcp.setdefault(int(port), fields[0])
             elif protocol == "udp":
@@ -73,7 +74,8 @@ def fields_of(path: str | os.PathLike[str], *, must_exist: bool) -> Iterator[lis
         text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         if must_exist:
-            raise UsageError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
+            told = _("cannot read {path}: {reason}").format(path=os.fspath(path), reason=reason(error))
+            raise UsageError(told) from error
         return
     for line in text.splitlines():
         fields = line.partition("#")[0].split()
