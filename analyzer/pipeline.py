@@ -39,6 +39,7 @@ from analyzer.tables import (
     Tunnel,
     rows_of,
 )
+from analyzer.tcp.identities import Identities, identify
 from analyzer.tcp.letting_go import copied, first_to_go
 from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
@@ -163,8 +164,8 @@ class Run:
 
     def take(self, frames: Frames) -> Batch:
         """Take one batch of the capture."""
-        frames, packets = self._decode(frames)
-        return Batch(frames, packets, self._reconstruct(frames, packets))
+        frames, packets, identities = self._decode(frames)
+        return Batch(frames, packets, self._reconstruct(frames, packets, identities))
 
     def exhaust(self, on_batch: Callable[[Run], None] | None = None) -> None:
         """Take the whole capture for its connections alone: the next batch is read and decoded meanwhile.
@@ -186,18 +187,20 @@ class Run:
                 if on_batch:
                     on_batch(self)
 
-    def _decode(self, frames: Frames) -> tuple[Frames, Packets]:
+    def _decode(self, frames: Frames) -> tuple[Frames, Packets, Identities]:
+        """Everything that asks for the octets of a batch."""
         packets = decode(frames)
         if self._flaws:
             self._flaws.add(frames, packets)
-        return self.fragments.join(frames, packets), packets
+        frames = self.fragments.join(frames, packets)
+        return frames, packets, identify(frames, packets)
 
-    def _reconstruct(self, frames: Frames, packets: Packets) -> Labels:
+    def _reconstruct(self, frames: Frames, packets: Packets, identities: Identities) -> Labels:
         earliest, latest = int(frames.ts_ns.min()), int(frames.ts_ns.max())
         self.first_ns = earliest if self.packets == 0 else min(self.first_ns, earliest)
         self.last_ns = latest if self.packets == 0 else max(self.last_ns, latest)
         self.packets += len(frames.start)
-        labels = self._reconstruction.feed(frames, packets, self.known_servers)
+        labels = self._reconstruction.feed(frames, packets, self.known_servers, identities)
         self.strays += np.bincount(packets.protocol[labels.connection == 0], minlength=len(Protocol))
         return labels
 

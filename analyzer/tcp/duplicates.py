@@ -145,7 +145,7 @@ def captured_end(frames: Frames, packets: Packets, i: int) -> int:
 
 @kernel(inline=True)
 def is_datagram_copy(
-    recent: I64, fingerprint: int, place: int, fwd: Rows, frames: Frames, packets: Packets, i: int, ts_ns: int
+    recent: I64, fingerprint: int, place: int, fragmentable: int, fwd: Rows, packets: Packets, i: int, ts_ns: int
 ) -> bool:
     """Whether datagram ``i``, which ``fwd`` sent, is a copy of one of the ``recent`` packets."""
     k = fingerprint >> 40 & PLACES - 1
@@ -154,7 +154,7 @@ def is_datagram_copy(
     if wide(packets.ip_version[i]) == 4:
         if wide(packets.ip_id[i]) == 0:
             return False
-        return wide(fwd["numbers_packets"]) != 0 or (sent(fwd) == 1 and may_be_fragmented(frames, packets, i))
+        return wide(fwd["numbers_packets"]) != 0 or (sent(fwd) == 1 and fragmentable != 0)
     before = wide(recent[k, SEEN_AT])
     return before >> 8 != place >> 8 or place & 0xFF < before & 0xFF
 

@@ -39,7 +39,6 @@ from analyzer.tables import (
 )
 from analyzer.tcp.connections import (
     find_slot,
-    hash_of,
     is_clients_syn,
     is_new_incarnation,
     is_of_former,
@@ -51,21 +50,19 @@ from analyzer.tcp.connections import (
 from analyzer.tcp.duplicates import (
     COLUMNS,
     PLACES,
-    datagram_fingerprint,
-    fingerprint_of,
     is_copy,
     is_datagram_copy,
     remember,
-    seen_at,
 )
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
 from analyzer.tcp.history import CARET, ZeekState, note_gap, note_segment, note_state, write_letter
+from analyzer.tcp.identities import Identities, identify
 from analyzer.tcp.letting_go import keep_slots, move_together, words_of
 from analyzer.tcp.measures import note_in_flight, note_silence, note_window
 from analyzer.tcp.phases import phase_of
 from analyzer.tcp.seq import seq_diff
-from analyzer.tcp.speakers import may_turn, signatures, speaker_of, turn_round
+from analyzer.tcp.speakers import NOBODY, may_turn, turn_round
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
 from analyzer.tcp.unacknowledged import MOST_ROWS, give_back_rows, is_full
@@ -96,19 +93,25 @@ class Reconstruction:
         self._slots: I64 = np.zeros(FIRST_SLOTS, np.int64)
         self._unacked: Rows = np.zeros(FIRST_UNACKED, UNACKED)
         self._transitions: U8 = transition_table()
-        self._signatures = signatures()
         self._recent: I64 = np.zeros((PLACES, COLUMNS), np.int64)
         self._counts: I64 = np.zeros(len(Count), np.int64)
 
-    def feed(self, frames: Frames, packets: Packets, servers: Rows = NO_SERVERS) -> Labels:
-        """Take one batch and label its packets. ``servers`` (KNOWN_SERVER) tell who is the client where no SYN does."""
+    def feed(
+        self, frames: Frames, packets: Packets, servers: Rows = NO_SERVERS, identities: Identities | None = None
+    ) -> Labels:
+        """Take one batch and label its packets. ``servers`` (KNOWN_SERVER) tell who is the client where no SYN does.
+
+        ``identities`` are those of the batch where somebody has made them ahead.
+        """
+        if identities is None:
+            identities = identify(frames, packets)
         labels = empty_labels(len(frames.start))
         run = fastest(reconstruct_batch)
         done = 0
         while True:
             done = run(
-                frames, packets, labels, self.connections, self.endpoints, words_of(self.endpoints), self._slots,
-                self._recent, self._counts, self._unacked, self._transitions, servers, self._signatures, done,
+                frames, packets, identities, labels, self.connections, self.endpoints, words_of(self.endpoints),
+                self._slots, self._recent, self._counts, self._unacked, self._transitions, servers, done,
             )  # fmt: skip
             self.count = self.counted(Count.CONNECTIONS)
             if done == len(frames.start):
@@ -162,13 +165,14 @@ class Reconstruction:
 
 @kernel(inline=True)
 def reconstruct_batch(
-    frames: Frames, packets: Packets, labels: Labels, connections: Rows, endpoints: Rows, endpoint_words: I64,
-    slots: I64, recent: I64, counts: I64, unacked: Rows, transitions: U8, servers: Rows, known: Rows, first: int,
+    frames: Frames, packets: Packets, identities: Identities, labels: Labels, connections: Rows, endpoints: Rows,
+    endpoint_words: I64, slots: I64, recent: I64, counts: I64, unacked: Rows, transitions: U8, servers: Rows,
+    first: int,
 ) -> int:  # fmt: skip
     """Take packets ``first`` and on. Returns how far it came: short of the batch's length when a table is full.
 
     ``endpoint_words`` is the memory of ``endpoints``, ``recent`` the table of recent segments (duplicates.py),
-    ``known`` are the signatures of speakers.py, ``counts`` is by Count.
+    ``counts`` is by Count.
     """
     for i in range(first, len(packets.status)):
         protocol = wide(packets.protocol[i])
@@ -179,19 +183,15 @@ def reconstruct_batch(
             return i
         ts_ns = wide(frames.ts_ns[i])
         number = wide(frames.number[i])
-        h = hash_of(packets, i)
+        h = wide(identities.hash[i])
         slot = find_slot(slots, connections, packets, i, h)
         entry = wide(slots[slot])
         row = (entry & 0xFFFFFFFF) - 1
         side = -1
         reused = False
         copied = False
-        fingerprint = 0
-        place = seen_at(frames, packets, i)
-        if protocol == Protocol.TCP:
-            fingerprint = fingerprint_of(packets, i, h)
-        else:
-            fingerprint = datagram_fingerprint(frames, packets, i, h)
+        place = wide(identities.place[i])
+        fingerprint = wide(identities.fingerprint[i])
         if entry:
             side = side_of(connections[row], packets, i)
             if protocol == Protocol.TCP:
@@ -203,7 +203,10 @@ def reconstruct_batch(
                 fwd, rev = endpoints[row, side], endpoints[row, 1 - side]
                 copied = is_copy(recent, fingerprint, place, fwd, rev, packets, i, ts_ns)
             else:
-                copied = is_datagram_copy(recent, fingerprint, place, endpoints[row, side], frames, packets, i, ts_ns)
+                fragmentable = wide(identities.fragmentable[i])
+                copied = is_datagram_copy(
+                    recent, fingerprint, place, fragmentable, endpoints[row, side], packets, i, ts_ns
+                )
         if entry == 0 or (reused and not copied):
             if entry == 0:
                 counts[Count.SLOTS] = wide(counts[Count.SLOTS]) + 1
@@ -219,15 +222,15 @@ def reconstruct_batch(
                 first_segment(connections[row], side, endpoints[row, side], endpoints[row, 1 - side], packets, i)
         turned = 0
         if protocol == Protocol.TCP and not copied and wide(connections[row]["client_evidence"]) != Evidence.SYN:
-            speaker = -1
+            speaker = NOBODY
             if is_clients_syn(endpoints[row, 1 - side], packets, i):
                 speaker = Side.CLIENT
                 connections[row]["client_evidence"] = Evidence.SYN
-            elif may_turn(connections[row], endpoints[row, 0], endpoints[row, 1], packets, i):
-                speaker = speaker_of(frames, packets, i, known)
-                if speaker >= 0:
+            elif may_turn(connections[row], endpoints[row, 0], endpoints[row, 1]):
+                speaker = wide(identities.speaker[i])
+                if speaker != NOBODY:
                     connections[row]["client_evidence"] = Evidence.DATA
-            if speaker >= 0 and speaker != side:
+            if speaker not in (NOBODY, side):
                 turn_round(connections[row], row, endpoint_words)
                 side = speaker
                 if wide(connections[row]["first_packet"]) != number:

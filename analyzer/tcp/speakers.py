@@ -20,6 +20,9 @@ other than the two Hellos. UDP is left to its ports and its first packet.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import NamedTuple
+
 import numpy as np
 
 from analyzer.jit import kernel, wide
@@ -43,6 +46,9 @@ SIGNATURE = np.dtype(
 """How a payload begins."""
 
 ANY = "?"
+
+NOBODY = 2
+"""In place of a Side: the payload does not tell."""
 
 REQUESTS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH")
 
@@ -77,8 +83,20 @@ SERVERS: dict[str, tuple[str, ...]] = {
 """What clients and servers begin with, by protocol and source; ``?`` stands for any octet."""
 
 
-def signatures() -> Rows:
-    """The two tables as SIGNATURE rows."""
+class Signatures(NamedTuple):
+    """The two tables, to be looked up by a payload's first octet."""
+
+    rows: Rows
+    """SIGNATURE[n]"""
+    candidates: I64
+    """Rows that a payload may begin with, for the first octet 0, then for 1, and so on."""
+    first: I64
+    """int64[257]: where each octet's candidates begin."""
+
+
+@cache
+def signatures() -> Signatures:
+    """The two tables as arrays."""
     said = [(side, text) for side, table in ((Side.CLIENT, CLIENTS), (Side.SERVER, SERVERS))
             for texts in table.values() for text in texts]  # fmt: skip
     rows: Rows = np.zeros(len(said), SIGNATURE)
@@ -88,35 +106,43 @@ def signatures() -> Rows:
         row["octets"][: len(octets)] = list(octets)
         row["mask"][: len(octets)] = [0 if octet == ord(ANY) else 0xFF for octet in octets]
         row["octets"] &= row["mask"]
-    rows.flags.writeable = False
-    return rows
+    may_begin = [np.flatnonzero(rows["octets"][:, 0] == (octet & rows["mask"][:, 0])) for octet in range(256)]
+    candidates = np.concatenate(may_begin)
+    first = np.concatenate(([0], np.cumsum([len(found) for found in may_begin])))
+    for column in (rows, candidates, first):
+        column.flags.writeable = False
+    return Signatures(rows, candidates, first)
 
 
 @kernel(inline=True)
-def may_turn(connection: Rows, fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
-    """Whether the payload of segment ``i`` is asked who sent it."""
-    if wide(connection["client_evidence"]) <= Evidence.DATA or wide(packets.payload_len[i]) == 0:
-        return False
-    return wide(packets.payload_start[i]) > 0 and wide(fwd["packets"]) + wide(rev["packets"]) < LOOKED_AT
+def may_turn(connection: Rows, fwd: Rows, rev: Rows) -> bool:
+    """Whether a connection still listens to what is said."""
+    return wide(connection["client_evidence"]) > Evidence.DATA and (
+        wide(fwd["packets"]) + wide(rev["packets"]) < LOOKED_AT
+    )
 
 
 @kernel(inline=True)
-def speaker_of(frames: Frames, packets: Packets, i: int, known: Rows) -> int:
-    """The Side that sends what begins like the payload of segment ``i``; -1 when it does not tell."""
+def speaker_of(frames: Frames, packets: Packets, i: int, known: Signatures) -> int:
+    """The Side that sends what begins like the payload of segment ``i``; NOBODY when it does not tell."""
     start = wide(packets.payload_start[i])
     octets = min(wide(packets.payload_len[i]), captured_end(frames, packets, i) - start)
-    for k in range(len(known)):
-        length = wide(known[k]["length"])
+    if start <= 0 or octets <= 0:
+        return NOBODY
+    first = wide(frames.data[start])
+    for c in range(wide(known.first[first]), wide(known.first[first + 1])):
+        k = wide(known.candidates[c])
+        length = wide(known.rows[k]["length"])
         if length > octets:
             continue
         same = True
         for j in range(length):
-            if wide(frames.data[start + j]) & wide(known[k]["mask"][j]) != wide(known[k]["octets"][j]):
+            if wide(frames.data[start + j]) & wide(known.rows[k]["mask"][j]) != wide(known.rows[k]["octets"][j]):
                 same = False
                 break
         if same:
-            return wide(known[k]["side"])
-    return -1
+            return wide(known.rows[k]["side"])
+    return NOBODY
 
 
 @kernel(inline=True)

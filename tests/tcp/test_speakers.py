@@ -196,7 +196,7 @@ def test_a_history_turns(before: str, after: str) -> None:
 
 def test_signatures_are_as_long_as_they_look() -> None:
     texts = [text for table in (CLIENTS, SERVERS) for some in table.values() for text in some]
-    rows = signatures()
+    rows = signatures().rows
     assert rows["length"].tolist() == [len(text) for text in texts]
     assert min(rows["length"]) >= 4
     assert max(rows["length"]) <= SIGNATURE_LEN
