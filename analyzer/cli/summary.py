@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from analyzer.explain.causes import Cause, cause_of
+from analyzer.explain.findings import Probes
 from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
-from analyzer.explain.why import Cause, cause_of, why
+from analyzer.explain.why import why
 from analyzer.pipeline import Run
+from analyzer.render.findings import findings
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.quality import quality
 from analyzer.render.quantities import counted
@@ -39,14 +42,19 @@ def quality_of(run: Run, expression: str) -> Quality:
 def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
     whole: bool = False, advice: str = ADVICE, remark: Callable[[Rows], str] = lambda _: "",
+    departed: Probes | None = None,
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
 
-    ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row.
+    ``advice`` tells how to see rows that are left out; ``remark`` gives a sentence more about a CONNECTION row;
+    ``departed`` is what is remembered of connections that were let go, and gets those of the run too.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
+    probes = departed or Probes()
+    probes.add(connections, run.endpoints[: run.count])
+    screen.write(findings(probes.findings(), screen))
     if run.count and not numbers:
         screen.write(["", f" None of the {counted(run.count, 'connection')} is of such a kind.", ""])
     elif run.count:

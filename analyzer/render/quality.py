@@ -11,12 +11,13 @@ import textwrap
 from collections.abc import Iterator
 
 from analyzer.explain.quality import Quality
+from analyzer.flaws import Flaw
 from analyzer.render.fragments import overlapping, reassembled
 from analyzer.render.quantities import count, counted, duration, size
 from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, PROTOCOLS, QUIET, TROUBLE_GLYPH
-from analyzer.tables import Flaw, Protocol
+from analyzer.tables import Protocol
 
 _LONGEST_SENTENCE_LINE = 100
 

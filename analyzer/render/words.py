@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from analyzer.explain.causes import Cause
 from analyzer.explain.events import kinds_of
 from analyzer.explain.losses import DOUBTFUL_EVENTS
-from analyzer.explain.why import Cause
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
@@ -89,6 +89,23 @@ ENDINGS = {
     Cause.SYN_ACK_UNANSWERED: Word("no ACK", LOUD),
     Cause.HALF_CLOSED: Word("half closed"),
     Cause.OPEN: Word("open"),
+    Cause.ABORTED_BY_CLIENT: Word("client aborted", LOUD),
+    Cause.ABORTED_BY_SERVER: Word("server aborted", LOUD),
+    Cause.WRITE_AFTER_CLOSE: Word("late write", LOUD),
+    Cause.HALF_OPEN: Word("forgotten", LOUD),
+    Cause.KEEP_ALIVE_TIMEOUT: Word("keep-alive", LOUD),
+    Cause.RETRANSMISSION_TIMEOUT: Word("timed out", LOUD),
+    Cause.IDLE_RESET: Word("idle reset", LOUD),
+    Cause.LIKELY_MIDDLEBOX_RESET: Word("middlebox?", LOUD),
+    Cause.CLIENT_VANISHED: Word("client gone", LOUD),
+    Cause.SERVER_VANISHED: Word("server gone", LOUD),
+    Cause.LIKELY_ACCEPT_QUEUE_FULL: Word("queue full?", LOUD),
+    Cause.PROHIBITED: Word("prohibited", LOUD),
+    Cause.NET_UNREACHABLE: Word("no route", LOUD),
+    Cause.HOST_UNREACHABLE: Word("no host", LOUD),
+    Cause.PORT_UNREACHABLE: Word("no port", LOUD),
+    Cause.UNREACHABLE: Word("unreachable", LOUD),
+    Cause.HOPS_EXCEEDED: Word("hops ran out", LOUD),
 }
 """How a connection ended, in a word or two; explain/why.py has the sentence."""
 
