@@ -189,38 +189,6 @@ class Count(IntEnum):
     """Octets of payload of the longest of them."""
 
 
-class Flaw(IntEnum):
-    """What is counted of a capture's flaws."""
-
-    CUT = 0
-    """Packets of which not all octets were captured."""
-    LONGEST_CUT = 1
-    """Octets captured of the longest of them: the snapshot length."""
-    CUT_HEADERS = 2
-    """Those of which the captured octets end inside a header."""
-    CHECKSUMS = 3
-    """TCP checksums that were looked at."""
-    UNFINISHED_CHECKSUMS = 4
-    """Those that the sender left to its network card."""
-    VERIFIED_CHECKSUMS = 5
-    """Those that were compared with all octets of their segments."""
-    VERIFIED_OCTETS = 6
-    """Octets of these segments."""
-    WRONG_CHECKSUMS = 7
-    """Those of them that are wrong."""
-    FIRST_WRONG_CHECKSUM = 8
-    """The packet that is the first of them."""
-    STEPS_BACK = 9
-    """Packets that are earlier than the one before, by more than reordering explains."""
-    LONGEST_STEP_BACK_NS = 10
-    FIRST_STEP_BACK = 11
-    """The packet that is the first of them."""
-    SAME_TIMES = 12
-    """Packets with the time of the one before."""
-    TICK_NS = 13
-    """All times are multiples of this; 1 where it is less than what matters, 0 where there is no packet."""
-
-
 # TCP's control bits (RFC 9293 3.1)
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100
 
@@ -276,7 +244,10 @@ class Packets(NamedTuple):
     ip_id: U16
     """IPv4 identification."""
     address: U32
-    """uint32[n, 8]: the source's four words, the destination's four; an IPv4 address is the last word of its four."""
+    """uint32[n, 8]: the source's four words, the destination's four; an IPv4 address is the last word of its four.
+
+    In an ICMP error that says ``unreachable`` they are those of the packet that it quotes, as are ports and ``seq``.
+    """
     src_port: U16
     """Source port (TCP, UDP)."""
     dst_port: U16
@@ -307,6 +278,8 @@ class Packets(NamedTuple):
     """Blocks in the SACK option."""
     sack: U32
     """uint32[n, 8]: left and right edges of up to four SACK blocks."""
+    unreachable: U8
+    """Of an ICMP error: Unreachable and bits, see traces.py."""
 
 
 class Labels(NamedTuple):
@@ -344,7 +317,7 @@ def empty_packets(n: int) -> Packets:
         seq=np.zeros(n, u4), ack=np.zeros(n, u4), flags=np.zeros(n, u2), window=np.zeros(n, u2),
         payload_len=np.zeros(n, u4), payload_start=np.zeros(n, np.int64), options=np.zeros(n, u1),
         mss=np.zeros(n, u2), window_scale=np.zeros(n, u1), ts_val=np.zeros(n, u4), ts_ecr=np.zeros(n, u4),
-        sack_blocks=np.zeros(n, u1), sack=np.zeros((n, 8), u4),
+        sack_blocks=np.zeros(n, u1), sack=np.zeros((n, 8), u4), unreachable=np.zeros(n, u1),
     )  # fmt: skip
 
 
@@ -435,6 +408,9 @@ CONNECTION = np.dtype(
         ("history_len", np.uint8),
         ("late_data", np.uint8),  # payload was sent after the peer's FIN: bit 1 << Side of its sender
         ("former", np.int32),  # row of the incarnation before, plus one; 0 none
+        ("unreachable", np.uint8),  # of the first ICMP error that quotes a packet of it: as in Packets
+        ("unreachable_side", np.uint8),  # Side that sent this packet
+        ("spoke_last", np.uint8),  # Side that sent the latest payload, plus one; 0 none
         ("number", np.int64),  # from 1, in the order of the first packets
         ("first_ns", np.int64),
         ("last_ns", np.int64),
@@ -443,10 +419,15 @@ CONNECTION = np.dtype(
         ("handshake_rtt_ns", np.int64),  # first ACK of the handshake after the last SYN; -1 unknown
         ("syn_ns", np.int64),  # the latest SYN without ACK
         ("initial_rtt_ns", np.int64),  # Wireshark's: the first ACK after that SYN, whoever sent it; 0 unknown
-        ("phase_packets", np.int64, (4,)),  # by Phase
+        ("phase_packets", np.uint32, (4,)),  # by Phase
         ("phase_first_ns", np.int64, (4,)),
         ("phase_last_ns", np.int64, (4,)),
         ("history", np.uint8, (HISTORY_LEN,)),  # Zeek's letters, ASCII
+        # for explain/why.py (tcp/reasons.py); packets as ``packet_ahead`` has them, times in SHORT_NS
+        ("unreachable_packet", np.uint32),  # that ICMP error
+        ("answered_packet", np.uint32),  # what the first RST came right after, where its receiver had sent it
+        ("nagle_packet", np.uint32),  # the first small write that waited for a delayed ACK
+        ("nagle_time", np.uint32),  # how long all such writes waited
     ],
     align=True,
 )
@@ -486,7 +467,7 @@ ENDPOINT = np.dtype(
         ("numbers_packets", np.uint8),  # whether its IPv4 identifications, 0 apart, were seen to differ
         ("mss", np.uint16),  # announced in its SYN; 0 none
         ("window", np.uint16),  # latest SEG.WND as sent
-        ("ip_id", np.uint16),  # the latest of these, until they were seen to differ
+        ("ip_id", np.uint16),  # the latest of these
         ("iss", np.uint32),  # initial send sequence number
         ("snd_una", np.uint32),  # oldest sequence number not acknowledged by the peer
         ("snd_nxt", np.uint32),  # one after the highest sequence number that it sent
@@ -497,6 +478,11 @@ ENDPOINT = np.dtype(
         ("ts_recent", np.uint32),  # TS.Recent (RFC 7323 4.3): the latest of the peer's timestamps that it took
         ("fin_seq", np.uint32),  # sequence number of its FIN
         ("ack", np.uint32),  # latest SEG.ACK that it sent
+        # for explain/why.py (tcp/reasons.py)
+        ("ttl", np.uint8),  # time to live, or hop limit, of its latest packet without RST
+        ("tries", np.uint8),  # segments sent again and probes since the peer's latest segment, 255 at most
+        ("tried", np.uint8),  # of which kinds: TRIED_… bits
+        ("reset_traits", np.uint8),  # its first RST: RST_… bits
         # times
         ("closed_ns", np.int64),  # when it entered TIME-WAIT
         # packets that matter for its story
@@ -548,6 +534,7 @@ ENDPOINT = np.dtype(
         ("triple_duplicate_acks", np.uint32),  # ACKs that were repeated three times
         ("aside_bytes", np.uint32),  # of unique_bytes, those sent in the handshake and the teardown …
         ("handshake_bytes", np.uint32),  # … and of these, those in the handshake
+        ("stalled", np.uint32),  # how long its window was zero, in SHORT_NS, without the time since stalled_from
         # measures of what it sent (tcp/measures.py)
         ("max_idle_ns", np.int64),  # the longest time between two of its segments
         ("rtt_samples", np.uint32),  # round trips measured, from its segment to the peer's ACK
@@ -561,6 +548,15 @@ ENDPOINT = np.dtype(
         ("windows", np.uint32),  # windows advertised, after the SYN; scaled when both SYNs were seen
         ("min_window", np.uint32),
         ("max_window", np.uint32),
+        # for explain/why.py (tcp/reasons.py)
+        ("last_len", np.uint16),  # payload of its latest segment; NOT_PLAIN of SYN, FIN and RST, and at most that
+        ("reset_idle_s", np.uint16),  # seconds of silence on the connection before its first RST
+        ("stalled_from", np.uint32),  # since when its window is zero: SHORT_NS after first_ns, plus one; 0 it is not
+        ("stalled_longest", np.uint32),  # in SHORT_NS
+        ("stalled_packet", np.uint32),  # the first with a zero window, as ``packet_ahead`` has it
+        ("nagle_waits", np.uint16),  # its small writes that waited for a delayed ACK; those of one side are counted
+        ("ignored_acks", np.uint8),  # SYN-ACKs that it sent again though the ACK of one was seen
+        ("reset_ttl", np.uint8),  # time to live of its first RST
     ],
     align=True,
 )

@@ -5,6 +5,7 @@ A line is a packet; what follows ``#`` is for the reader::
     [+SECONDS] FROM > TO  FLAGS SEQ[:END] [ack N] [win N] [mss N] [wscale N] [sackOK] [ts VAL ECR] [sack LEFT:RIGHT,…]
                                           [id N] [ttl N]
     [+SECONDS] FROM > TO  UDP OCTETS [id N]
+    [+SECONDS] FROM > TO  ICMP TYPE CODE N    an ICMP error that quotes packet N
 
     C > S  S 100 mss 1460         SYN
     S > C  SA 300 ack 101         SYN,ACK
@@ -12,9 +13,9 @@ A line is a packet; what follows ``#`` is for the reader::
     +0.2 C > S  F 106             0.2 s after the packet before, without ACK; usually it is a millisecond
 
 FLAGS are tcpdump's letters S F R P U E W, A for ACK, ``-`` for none. ``SEQ:END`` is the payload; a SYN or FIN counts
-besides. Numbers are taken modulo 2**32. C and A open from a client's port, S and B have a server's; ``Hosts`` gives
-other addresses. The window is 1000 until ``win`` says otherwise, the IPv4 identification 0, the time to live 64.
-Checksums are 0.
+besides. Numbers are taken modulo 2**32. C and A open from a client's port, S and B have a server's; R is a router;
+``Hosts`` gives other addresses. The window is 1000 until ``win`` says otherwise, the IPv4 identification 0, the time to
+live 64. Checksums are 0.
 
 ``told`` plays such lines through decoding and reconstruction and writes each again with what was made of it::
 
@@ -71,6 +72,7 @@ HOSTS: Hosts = {
     "S": ("10.0.0.2", 80),
     "A": ("10.0.0.3", 40001),
     "B": ("10.0.0.4", 50002),
+    "R": ("10.0.0.254", 0),
 }
 
 LETTERS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, "A": ACK, "U": URG, "E": ECE, "W": CWR, "-": 0}
@@ -83,7 +85,7 @@ HEAD = re.compile(r"(?:\+(?P<pause>[\d.]+)\s+)?(?P<source>\w) > (?P<destination>
 
 
 class Segment(NamedTuple):
-    """A packet of a conversation: a TCP segment, or a UDP datagram when ``flags`` is -1."""
+    """A packet of a conversation: a TCP segment, a UDP datagram when ``flags`` is -1, an ICMP error when it is -2."""
 
     ts_ns: int
     source: str
@@ -101,6 +103,8 @@ class Segment(NamedTuple):
     ip_id: int = 0
     ttl: int = 64
     mptcp: bool = False
+    icmp: tuple[int, int] = (0, 0)
+    quotes: int = 0
 
     @property
     def seq_end(self) -> int:
@@ -128,6 +132,9 @@ def _packet(packet: Segment, words: list[str]) -> Segment:
     if words[0] == "UDP":
         ip_id = int(words[3]) if words[2:3] == ["id"] else 0
         return packet._replace(payload_len=int(words[1]), ip_id=ip_id)
+    if words[0] == "ICMP":
+        kind, code, quotes = map(int, words[1:])
+        return packet._replace(flags=-2, icmp=(kind, code), quotes=quotes)
     seq, _, end = words[1].partition(":")
     packet = packet._replace(
         flags=sum(LETTERS[letter] for letter in words[0]),
@@ -168,7 +175,10 @@ def _packet(packet: Segment, words: list[str]) -> Segment:
 
 def frames(segments: Sequence[Segment], hosts: Hosts = HOSTS) -> Frames:
     """The conversation as a capture has it: Ethernet, IPv4 or IPv6, TCP or UDP."""
-    return batch([frame(segment, hosts) for segment in segments], [segment.ts_ns for segment in segments])
+    octets: list[bytes] = []
+    for segment in segments:
+        octets.append(frame(segment, hosts, octets[segment.quotes - 1][14:] if segment.quotes else b""))
+    return batch(octets, [segment.ts_ns for segment in segments])
 
 
 def batch(octets: Sequence[bytes], ts_ns: Sequence[int] | None = None, linktype: int = 1) -> Frames:
@@ -192,10 +202,14 @@ def read_only(columns: Frames) -> Frames:
     return columns
 
 
-def frame(segment: Segment, hosts: Hosts = HOSTS) -> bytes:
+def frame(segment: Segment, hosts: Hosts = HOSTS, quoted: bytes = b"") -> bytes:
+    """The octets of a packet; ``quoted`` is what an ICMP error quotes."""
     (source, src_port), (destination, dst_port) = hosts[segment.source], hosts[segment.destination]
     source_octets, destination_octets = (ipaddress.ip_address(one).packed for one in (source, destination))
-    if segment.flags < 0:
+    if segment.flags == -2:
+        protocol = 1 if len(source_octets) == 4 else 58
+        transport = struct.pack("!BBHI", *segment.icmp, 0, 0) + quoted
+    elif segment.flags < 0:
         protocol = 17
         transport = struct.pack("!4H", src_port, dst_port, 8 + segment.payload_len, 0)
     else:

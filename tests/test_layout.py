@@ -20,11 +20,13 @@ PACKAGE = ROOT / "analyzer"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BESIDES = [path for room in ("tests", "captures", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
 
-LEAVES = {"tables", "streams", "jit", "native", "errors"}
+LEAVES = {"tables", "traces", "flaws", "streams", "jit", "native", "errors"}
 
 MAY_IMPORT = {
     "tables": set(),
     "streams": {"tables"},
+    "traces": {"tables", "jit"},
+    "flaws": set(),
     "errors": {"language"},
     "language": set(),
     "native": set(),
@@ -34,8 +36,8 @@ MAY_IMPORT = {
     "decode": LEAVES,
     "tcp": LEAVES,
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "streams", "errors"},
-    "explain": {"language", "tcp.states", "tcp.summary", "tables", "jit"},
-    "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "streams", "errors"},
+    "explain": {"language", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
+    "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "flaws", "streams", "errors"},
     "export": {"language", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"language", "render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
     "cli": {

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzer.errors import UsageError
-from analyzer.explain.why import Cause, causes_of
+from analyzer.explain.causes import Cause, causes_of, is_reset, is_undelivered
 from analyzer.language import _
 from analyzer.render.untrusted import visible
 from analyzer.render.words import TROUBLES
@@ -19,9 +19,10 @@ LONGEST_PART = 40
 
 _CAUSES = {
     "closed": (Cause.CLOSED_BY_CLIENT, Cause.CLOSED_BY_SERVER, Cause.CLOSED_BY_BOTH),
-    "reset": (Cause.RESET_BY_CLIENT, Cause.RESET_BY_SERVER),
-    "refused": (Cause.REFUSED,),
-    "unanswered": (Cause.UNANSWERED, Cause.SYN_ACK_UNANSWERED),
+    "reset": tuple(filter(is_reset, Cause)),
+    "refused": (Cause.REFUSED, *filter(is_undelivered, Cause)),
+    "unanswered": (Cause.UNANSWERED, Cause.SYN_ACK_UNANSWERED, Cause.LIKELY_ACCEPT_QUEUE_FULL),
+    "vanished": (Cause.CLIENT_VANISHED, Cause.SERVER_VANISHED),
     "half-closed": (Cause.HALF_CLOSED,),
     "open": (Cause.OPEN,),
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.explain.calls import Call, inferred
+from analyzer.explain.causes import Cause, cause_of
+from analyzer.explain.findings import Probes
 from analyzer.explain.losses import doubt
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
 from analyzer.explain.walk import walk
-from analyzer.explain.why import Cause, cause_of, why
+from analyzer.explain.why import why
 from analyzer.language import _
 from analyzer.pipeline import Run
+from analyzer.render.findings import findings
 from analyzer.render.ladder import Story, ladder
 from analyzer.render.lifelines import CALLS_FROM
 from analyzer.render.quality import quality
@@ -57,16 +60,20 @@ def quality_of(run: Run, expression: str) -> Quality:
 def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
     whole: bool = False, states: bool = False, advice: str = ADVICE,
-    remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls,
+    remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls, departed: Probes | None = None,
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
 
     ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
-    ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets.
+    ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets; ``departed`` is
+    what is remembered of connections that were let go, and gets those of the run too.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
+    probes = departed or Probes()
+    probes.add(connections, run.endpoints[: run.count])
+    screen.write(findings(probes.findings(), screen))
     if run.count and not numbers:
         told = _("None of the {connections} is of such a kind.").format(connections=counted(run.count, "connection"))
         screen.write(["", f" {told}", ""])

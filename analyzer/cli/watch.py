@@ -15,15 +15,16 @@ from analyzer.cli.shown import Shown
 from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
 from analyzer.cli.waits import Waits
 from analyzer.errors import AnalyzerError
+from analyzer.explain.causes import Cause
 from analyzer.explain.departed import Departed
+from analyzer.explain.kernel_counters import KernelCounters
 from analyzer.explain.kernel_states import KernelStates
-from analyzer.explain.why import Cause
 from analyzer.pipeline import Lives, Run
 from analyzer.render.quantities import count, counted, size
 from analyzer.render.screen import Screen
 from analyzer.render.untrusted import visible
 from analyzer.render.words import ENDINGS, SIDES, STATES
-from analyzer.tables import NO_SERVERS, Frames, Rows
+from analyzer.tables import NO_SERVERS, Frames, Rows, rows_of
 
 _MOST_OF_A_LIFE = 1_000
 """Packets kept of each of the first connections, to tell their lives at the end."""
@@ -49,6 +50,7 @@ class Watch:
         self._ask_who_listens()
         self._lives = Lives(range(1, FEW_CONNECTIONS + 1), _MOST_OF_A_LIFE)
         self._departed = Departed()
+        self._counters = KernelCounters(owners.is_here)
 
     @property
     def packets(self) -> int:
@@ -59,7 +61,7 @@ class Watch:
     def patience_s(self) -> float:
         """``tick`` wants to be called again in so many seconds."""
         kernel_s = self._kernel.patience_s if self._kernel else math.inf
-        return min(self._shown.patience_s, self._owners.patience_s, kernel_s)
+        return min(self._shown.patience_s, self._owners.patience_s, self._counters.patience_s, kernel_s)
 
     def take(self, frames: Frames) -> None:
         """Save, analyse and show a batch; nothing more happens to it once it cannot be saved."""
@@ -82,6 +84,7 @@ class Watch:
         """Do what is due whether or not packets come; ``is_drained`` says that none are waiting."""
         run = self._run
         self._owners.tick()
+        self._counters.tick(time.time_ns())
         self._ask_who_listens()
         if self._kernel:
             now_ns = time.time_ns()
@@ -109,10 +112,20 @@ class Watch:
             screen.write([""])
         numbers = run.connections["number"][: run.count].tolist()
         lives = self._lives.found() if run.started <= FEW_CONNECTIONS else {}
-        path, sentence = self._capture.path, self._owners.sentence
-        write_summary(run, found, path, numbers, lives, screen, advice=_ADVICE, remark=sentence, calls=calls_on(screen))
+        self._counters.tick(time.time_ns(), is_last=True)
+        write_summary(
+            run, found, self._capture.path, numbers, lives, screen, advice=_ADVICE, remark=self._known_here,
+            calls=calls_on(screen), departed=departed.probes,
+        )  # fmt: skip
         screen.write(Waits(self._owners).at_the_end(run, screen))
         screen.write(self._remarks())
+
+    def _known_here(self, connection: Rows) -> str:
+        """What this machine knows of a connection beside its packets."""
+        connections, endpoints = self._run.connections[: self._run.count], self._run.endpoints[: self._run.count]
+        row = int(rows_of(connections, [connection["number"]])[0])
+        counted_here = self._counters.sentence(row, connections, endpoints)
+        return " ".join(filter(None, (counted_here, self._owners.sentence(connection))))
 
     def _remarks(self) -> Iterator[str]:
         if self._departed.count:

@@ -16,8 +16,9 @@ import numpy as np
 from analyzer.decode.ip import IP_TCP
 from analyzer.decode.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, first_header, network_layer
 from analyzer.decode.octets import be16, be32
+from analyzer.flaws import Flaw
 from analyzer.jit import fastest, kernel, wide
-from analyzer.tables import I64, U8, Flaw, Frames, Packets, Protocol, Status
+from analyzer.tables import I64, U8, Frames, Packets, Protocol, Status
 
 CLOCKS = 16
 """Interfaces whose clocks are told apart; of more, some share a place."""

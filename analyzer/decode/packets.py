@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analyzer.decode.ip import IP_TCP, IP_UDP, NO_HEADER, ip_columns, ipv4, ipv6, protocol_of
+from analyzer.decode.icmp import icmp_error
+from analyzer.decode.ip import IP_ICMP, IP_ICMPV6, IP_TCP, IP_UDP, NO_HEADER, ip_columns, ipv4, ipv6, protocol_of
 from analyzer.decode.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, first_header, network_layer
 from analyzer.decode.octets import be16
 from analyzer.decode.tcp_header import tcp_header
@@ -87,6 +88,8 @@ def decode_frame(data: U8, at: int, end: int, wire_end: int, linktype: int, pack
         return
     elif number >= 0 and transport > end:
         packets.status[i] = Status.CUT
+    elif number in (IP_ICMP, IP_ICMPV6):
+        icmp_error(data, transport, end, ethertype, packets, i)
     packets.protocol[i] = protocol_of(number, protocol)
 
 

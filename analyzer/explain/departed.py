@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.explain.causes import Cause, causes_of
+from analyzer.explain.findings import Probes
 from analyzer.explain.quality import Coverage, count_kinds, coverage_of
-from analyzer.explain.why import Cause, causes_of
-from analyzer.tables import I64, Rows
+from analyzer.tables import I64, Protocol, Rows
 
 
 class Departed:
     """What they come to.
 
     Attributes: ``tcp`` and ``udp`` how many there were; ``packets`` and ``payload_bytes`` that they had; ``by_cause``
-    the TCP connections by Cause; ``coverage`` how much of them was captured.
+    the TCP connections by Cause; ``coverage`` how much of them was captured; ``probes`` those that carried nothing.
     """
 
     def __init__(self) -> None:
         self.tcp = self.udp = self.packets = self.payload_bytes = 0
         self.coverage = Coverage()
+        self.probes = Probes()
         self.by_cause: I64 = np.zeros(len(Cause), np.int64)
 
     @property
@@ -34,5 +36,6 @@ class Departed:
         self.coverage = self.coverage.plus(coverage_of(connections, endpoints))
         self.packets += int(endpoints["packets"].sum())
         self.payload_bytes += int(endpoints["payload_bytes"].sum())
-        self.by_cause += np.bincount(causes_of(connections, endpoints), minlength=len(Cause))
-        self.by_cause[Cause.NONE] = 0
+        self.probes.add(connections, endpoints)
+        causes = causes_of(connections, endpoints)[connections["protocol"] == Protocol.TCP]
+        self.by_cause += np.bincount(causes, minlength=len(Cause))

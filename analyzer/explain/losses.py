@@ -3,14 +3,19 @@ missing here."""
 
 from __future__ import annotations
 
-from analyzer.explain.why import Cause, Remark, actor_of, cause_of, remarks_on
+from analyzer.explain.causes import Cause, actor_of, cause_of
+from analyzer.explain.circumstances import Remark, remarks_on
 from analyzer.language import _, counted
 from analyzer.tables import Event, Rows, Side
 
 DOUBTFUL_EVENTS = 1 << Event.LOST_SEGMENT | 1 << Event.ACK_LOST_SEGMENT
 """Events that say that a segment was not captured: a loss on the way and one by the capture look the same."""
 
-_CAUSES = (Cause.UNANSWERED, Cause.SYN_ACK_UNANSWERED, Cause.HALF_CLOSED, Cause.OPEN)
+_CAUSES = (
+    Cause.UNANSWERED, Cause.SYN_ACK_UNANSWERED, Cause.HALF_CLOSED, Cause.OPEN, Cause.ABORTED_BY_CLIENT,
+    Cause.ABORTED_BY_SERVER, Cause.HALF_OPEN, Cause.KEEP_ALIVE_TIMEOUT, Cause.RETRANSMISSION_TIMEOUT, Cause.IDLE_RESET,
+    Cause.CLIENT_VANISHED, Cause.SERVER_VANISHED, Cause.LIKELY_ACCEPT_QUEUE_FULL,
+)  # fmt: skip
 _REMARKS = (
     Remark.LAST_ACK, Remark.NO_FIN_BEFORE_RST, Remark.FIN_UNACKNOWLEDGED, Remark.START_UNSEEN, Remark.ONE_SIDED,
 )  # fmt: skip

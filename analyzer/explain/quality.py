@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyzer.tables import I64, Flaw, Protocol, Rows, Side
+from analyzer.flaws import Flaw
+from analyzer.tables import I64, Protocol, Rows, Side
 from analyzer.tcp.states import State
 from analyzer.tcp.summary import has_ended
 

@@ -57,7 +57,18 @@ class Texts(NamedTuple):
     """Octets of each."""
 
 
-Column = Integers | Words | WordSets | Texts
+class Lists(NamedTuple):
+    """Numbers, none or several each, as texts: ``1,2,3``."""
+
+    octets: U8
+    """All texts, in any order."""
+    start: I64
+    """Where each begins; NULL for none."""
+    size: I64
+    """Octets of each."""
+
+
+Column = Integers | Words | WordSets | Texts | Lists
 Table = dict[str, Column]
 
 

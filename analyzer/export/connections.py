@@ -1,13 +1,14 @@
 """The record of a connection: its columns, in their order.
 
-A UDP conversation has counters and times; what only TCP has is NULL in each of its columns.
+A UDP conversation has counters and times, and a cause where ICMP refused it; what only TCP has is NULL in each of its
+columns.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from analyzer.explain.why import CAUSES, Cause, causes_of
+from analyzer.explain.causes import Cause, causes_of, code_of
 from analyzer.export.address_text import address_texts
 from analyzer.export.columns import Column, Flags, Integers, Integral, Table, Texts, Words, where
 from analyzer.export.why_text import why_texts
@@ -21,7 +22,7 @@ STATE_WORDS = tuple(state.name.replace("_", "-") for state in State)
 EVIDENCE_WORDS = (None, *(evidence.name.lower() for evidence in Evidence))
 VERDICT_WORDS = tuple(verdict.name for verdict in Verdict)
 CLOSED_BY_WORDS = tuple(closed_by.name.lower() if closed_by else None for closed_by in ClosedBy)
-CAUSE_WORDS = tuple(CAUSES[cause][0] for cause in Cause)
+CAUSE_WORDS = tuple(code_of(cause) for cause in Cause)
 
 COUNTERS = (
     "packets", "payload_bytes", "unique_bytes", "data_packets", "pure_acks", "retransmitted_packets",
@@ -39,6 +40,7 @@ def connection_table(connections: Rows, endpoints: Rows) -> Table:
     n = len(connections)
     verdicts, causes = np.empty(n, np.uint8), causes_of(connections, endpoints)
     fastest(write_verdicts)(connections, endpoints, verdicts)
+    texts, evidence = why_texts(connections, endpoints, causes)
     tcp = connections["protocol"] == Protocol.TCP
     rtt_ns = connections["handshake_rtt_ns"]
     table: Table = {
@@ -63,7 +65,8 @@ def connection_table(connections: Rows, endpoints: Rows) -> Table:
         "completeness": Integers(where(tcp, connections["completeness"])),
         "closed_by": Words(where(tcp, connections["closed_by"]), CLOSED_BY_WORDS),
         "cause": Words(causes, CAUSE_WORDS),
-        "why": why_texts(connections, endpoints, causes),
+        "why": texts,
+        "evidence": evidence,
         "handshake_rtt_ns": Integers(where(tcp & (rtt_ns >= 0), rtt_ns)),
     }
     for phase in (Phase.HANDSHAKE, Phase.DATA, Phase.TEARDOWN):

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analyzer.export.columns import NULL, Column, Integers, Table, Texts, Words, WordSets
+from analyzer.export.columns import NULL, Column, Integers, Lists, Table, Texts, Words, WordSets
 from analyzer.export.octets import INTEGER_LEN, put_integer, put_octets
 from analyzer.jit import fastest, kernel, wide
 from analyzer.tables import I64, U8
 
-INTEGER, WORD, WORD_SET, TEXT = 0, 1, 2, 3
-KINDS = {Integers: INTEGER, Words: WORD, WordSets: WORD_SET, Texts: TEXT}
+INTEGER, WORD, WORD_SET, TEXT, LIST = 0, 1, 2, 3, 4
+KINDS = {Integers: INTEGER, Words: WORD, WordSets: WORD_SET, Texts: TEXT, Lists: LIST}
 
 SIZE_BITS = 20
 """A text's value is where it begins, shifted by this, and its size."""
@@ -58,7 +58,7 @@ class JsonLines:
         kinds = tuple(KINDS[type(column)] for column in columns)
         words = tuple(column.words if isinstance(column, (Words, WordSets)) else () for column in columns)
         layout, longest = layout_of(self._head, tuple(table), kinds, words)
-        longest += sum(int(column.size.max(initial=0)) for column in columns if isinstance(column, Texts))
+        longest += sum(int(column.size.max(initial=0)) for column in columns if isinstance(column, (Texts, Lists)))
         rows = len(columns[0][0])
         values, texts = values_of(columns)
         if len(self._text) < rows * longest:
@@ -119,7 +119,7 @@ def values_of(columns: Sequence[Column]) -> tuple[I64, U8]:
     texts = []
     begin = 0
     for k, column in enumerate(columns):
-        if isinstance(column, Texts):
+        if isinstance(column, (Texts, Lists)):
             values[:, k] = np.where(column.start == NULL, NULL, column.start + begin << SIZE_BITS | column.size)
             texts.append(column.octets)
             begin += len(column.octets)
@@ -148,11 +148,11 @@ def put_rows(text: U8, layout: Layout, values: I64, texts: U8, rows: int) -> int
             elif kind == WORD:
                 word = wide(layout.first_word[k]) + value
                 at = put_octets(text, at, octets, wide(layout.words[word]), wide(layout.words[word + 1]))
-            elif kind == TEXT:
+            elif kind in (TEXT, LIST):
                 start = value >> SIZE_BITS
-                text[at] = QUOTE
+                text[at] = QUOTE if kind == TEXT else OPEN
                 at = put_octets(text, at + 1, texts, start, start + (value & SIZE_MASK))
-                text[at] = QUOTE
+                text[at] = QUOTE if kind == TEXT else CLOSE
                 at += 1
             else:
                 at = put_words(text, at, layout, wide(layout.first_word[k]), value)

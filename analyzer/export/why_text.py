@@ -1,4 +1,5 @@
-"""The sentences of explain/why.py for many connections at once: its templates as octets, filled by a kernel."""
+"""The sentences of explain/why.py for many connections at once: its templates as octets, filled by a kernel; and the
+packets that they name. Records are in English, whatever language screens have."""
 
 from __future__ import annotations
 
@@ -9,24 +10,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analyzer.explain.why import CAUSES, REMARKS, Cause, Number, Remark, actor_of, evidence, remarks_on, sentence
-from analyzer.export.columns import NULL, Texts
+from analyzer.explain.causes import ADVICE, CAUSES, Cause, actor_of
+from analyzer.explain.circumstances import ABOUT, REMARKS, Remark, remarks_on
+from analyzer.explain.why import AMOUNTS, Number, sentence, write_numbers
+from analyzer.export.columns import NULL, Lists, Texts
 from analyzer.export.octets import INTEGER_LEN, put_integer, put_octets
 from analyzer.jit import fastest, kernel, wide
 from analyzer.tables import I64, U8, Rows, Side
 
+COMMA = ord(",")
+
 NO_NUMBER = -1
 """Behind the last piece of a sentence."""
 
-FIRST_REMARK = len(Cause)
+FIRST_ADVICE = len(Cause)
+FIRST_REMARK = 2 * len(Cause)
 REMARK_COUNT = len(Remark)
+EVIDENCE_LEN = int(AMOUNTS) * (INTEGER_LEN + 1)
+"""Octets that no list of packets exceeds."""
 
 
 class Sentences(NamedTuple):
     """Every sentence for both sides, as pieces: octets, then a number.
 
-    The sentence of a cause has the number ``2 * cause + actor``, that of a remark ``2 * (FIRST_REMARK + remark) +
-    actor``.
+    The sentence of a cause has the number ``2 * cause + actor``, its advice ``2 * (FIRST_ADVICE + cause) + actor``,
+    that of a remark ``2 * (FIRST_REMARK + remark) + actor``.
     """
 
     octets: U8
@@ -41,13 +49,15 @@ class Sentences(NamedTuple):
 
 @cache
 def sentences() -> Sentences:
-    """The templates of causes and remarks; a remark's text begins with the space before it."""
-    templates = [CAUSES[cause][1] for cause in Cause] + [" " + REMARKS[remark] for remark in Remark]
+    """The templates of causes, advice and remarks; all but those of causes begin with the space before them."""
+    templates: list[tuple[str, Side | None]] = [(CAUSES[cause], None) for cause in Cause]
+    templates += [(f" {ADVICE[cause]}" if cause in ADVICE else "", None) for cause in Cause]
+    templates += [(f" {REMARKS[remark]}", ABOUT.get(remark)) for remark in Remark]
     octets = b""
     first_piece, start, numbers = [0], [0], []
-    for template in templates:
+    for template, about in templates:
         for actor in Side:
-            for fixed, number in _pieces(sentence(template, actor)):
+            for fixed, number in _pieces(sentence(template, actor if about is None else about)):
                 octets += fixed.encode("ascii")
                 start.append(len(octets))
                 numbers.append(number)
@@ -73,41 +83,85 @@ def longest() -> int:
     for k in range(0, len(compiled.first_piece) - 1, 2):
         pieces = compiled.first_piece[k : k + 3]
         sizes.append(int(max(np.diff(compiled.start[pieces]))) + INTEGER_LEN * int(max(np.diff(pieces))))
-    return max(sizes[:FIRST_REMARK]) + sum(sizes[FIRST_REMARK:])
+    return max(sizes[:FIRST_ADVICE]) + max(sizes[FIRST_ADVICE:FIRST_REMARK]) + sum(sizes[FIRST_REMARK:])
 
 
-def why_texts(connections: Rows, endpoints: Rows, causes: U8) -> Texts:
-    """Why each connection ended, or has not; NULL for Cause.NONE. ``endpoints`` is [connection, Side]."""
+def why_texts(connections: Rows, endpoints: Rows, causes: U8) -> tuple[Texts, Lists]:
+    """Why each connection ended, or has not, and the packets that are evidence; NULL for Cause.NONE.
+
+    ``endpoints`` is [connection, Side].
+    """
     n = len(connections)
     texts = Texts(np.empty(n * longest(), np.uint8), np.empty(n, np.int64), np.empty(n, np.int64))
-    numbers = np.empty(len(Number), np.int64)
-    fastest(put_whys)(connections, endpoints, causes, sentences(), numbers, texts.octets, texts.start, texts.size)
-    return texts
+    lists = Lists(np.empty(n * EVIDENCE_LEN, np.uint8), np.empty(n, np.int64), np.empty(n, np.int64))
+    numbers, named = np.empty(len(Number), np.int64), np.empty(int(AMOUNTS), np.int64)
+    fastest(put_whys)(connections, endpoints, causes, sentences(), numbers, named, texts, lists)
+    return texts, lists
 
 
 @kernel
 def put_whys(
-    connections: Rows, endpoints: Rows, causes: U8, compiled: Sentences, numbers: I64, text: U8, start: I64, size: I64
-) -> None:
-    """One text after the other."""
+    connections: Rows, endpoints: Rows, causes: U8, compiled: Sentences, numbers: I64, named: I64, texts: Texts,
+    lists: Lists,
+) -> None:  # fmt: skip
+    """One text after the other, and one list. ``named`` has room for the packets of one."""
     at = 0
-    for i in range(len(start)):
+    list_at = 0
+    text = texts.octets
+    for i in range(len(causes)):
         cause = wide(causes[i])
-        start[i] = at
-        size[i] = 0
+        texts.start[i] = at
+        lists.start[i] = list_at
+        texts.size[i] = 0
+        lists.size[i] = 0
         if cause == Cause.NONE:
-            start[i] = NULL
+            texts.start[i] = NULL
+            lists.start[i] = NULL
             continue
         connection, client, server = connections[i], endpoints[i, 0], endpoints[i, 1]
         actor = wide(actor_of(cause, connection, client, server))
         remarks = remarks_on(cause, actor, connection, client, server)
-        evidence(connection, client, server, numbers)
+        write_numbers(connection, client, server, numbers)
+        count = name_packets(compiled, 2 * cause + actor, numbers, named, 0)
         end = put_sentence(text, at, compiled, 2 * cause + actor, numbers)
         for remark in range(REMARK_COUNT):
             if remarks >> remark & 1:
-                end = put_sentence(text, end, compiled, 2 * (FIRST_REMARK + remark) + actor, numbers)
-        size[i] = end - at
+                k = 2 * (FIRST_REMARK + remark) + actor
+                count = name_packets(compiled, k, numbers, named, count)
+                end = put_sentence(text, end, compiled, k, numbers)
+        end = put_sentence(text, end, compiled, 2 * (FIRST_ADVICE + cause) + actor, numbers)
+        texts.size[i] = end - at
         at = end
+        end = put_list(lists.octets, list_at, named, count)
+        lists.size[i] = end - list_at
+        list_at = end
+
+
+@kernel
+def name_packets(compiled: Sentences, k: int, numbers: I64, named: I64, count: int) -> int:
+    """Add the packets of sentence ``k`` to the ``count`` that were named before, each once. Returns how many."""
+    for piece in range(wide(compiled.first_piece[k]), wide(compiled.first_piece[k + 1])):
+        number = wide(compiled.number[piece])
+        packet = wide(numbers[number]) if 0 <= number < AMOUNTS else 0
+        is_new = packet != 0
+        for j in range(count):
+            if wide(named[j]) == packet:
+                is_new = False
+        if is_new:
+            named[count] = packet
+            count += 1
+    return count
+
+
+@kernel
+def put_list(text: U8, at: int, named: I64, count: int) -> int:
+    """Numbers with commas between them. Returns where the text goes on."""
+    for j in range(count):
+        if j:
+            text[at] = COMMA
+            at += 1
+        at = put_integer(text, at, wide(named[j]))
+    return at
 
 
 @kernel

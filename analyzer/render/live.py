@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
-from analyzer.explain.why import Cause, cause_of
+from analyzer.explain.causes import Cause, cause_of
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import count, counted, duration, size
 from analyzer.render.screen import Screen, cells, fit
@@ -151,7 +151,8 @@ class LiveTable:
         if not is_tcp:
             words[_CLIENT_STATE] = words[_SERVER_STATE] = Word("")
         if is_over:
-            ending = ENDINGS[Cause(cause_of(connection, *endpoints))] if is_tcp else Word("silent")
+            cause = Cause(cause_of(connection, *endpoints))
+            ending = ENDINGS[cause] if is_tcp or cause else Word("silent")
             words = [word._replace(style=QUIET) for word in words]
             words[_LAST] = Word(marked(ending), ending.style or QUIET)
         return words

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 from analyzer.explain.quality import Quality
+from analyzer.flaws import Flaw
 from analyzer.language import _
 from analyzer.render.fragments import overlapping, reassembled
 from analyzer.render.quantities import count, counted, duration, size
@@ -17,7 +18,7 @@ from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, PROTOCOLS, QUIET, TROUBLE_GLYPH
 from analyzer.render.wrapping import wrap
-from analyzer.tables import Flaw, Protocol
+from analyzer.tables import Protocol
 
 _LONGEST_SENTENCE_LINE = 100
 

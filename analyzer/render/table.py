@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from analyzer.explain.why import Cause, cause_of
+from analyzer.explain.causes import Cause, cause_of
 from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import count, duration, size
@@ -91,6 +91,7 @@ def _row(connection: Rows, endpoints: Rows) -> list[Word]:
     is_tcp = connection["protocol"] == Protocol.TCP
     found = troubles_of(endpoints)
     rtt = int(connection["handshake_rtt_ns"])
+    cause = Cause(cause_of(connection, client, server))
     return [
         Word(str(connection["number"])),
         Word(endpoint(connection, Side.CLIENT), SIDES[Side.CLIENT].style),
@@ -99,7 +100,7 @@ def _row(connection: Rows, endpoints: Rows) -> list[Word]:
         *(Word(size(int(sent)), "" if sent else QUIET) for sent in endpoints["payload_bytes"]),
         Word(duration(int(connection["last_ns"]) - int(connection["first_ns"]))),
         Word(duration(rtt) if rtt >= 0 and is_tcp else ""),
-        ENDINGS[Cause(cause_of(connection, client, server))] if is_tcp else Word("UDP", QUIET),
+        ENDINGS[cause] if is_tcp else Word(f"UDP, {ENDINGS[cause].text}", LOUD) if cause else Word("UDP", QUIET),
         Word(Verdict(verdict(connection, client, server)).name if is_tcp else ""),
         Word(" ".join(marked(word) for word in found), LOUD),
         Word(TROUBLE_GLYPH if found else "", LOUD),

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
+from analyzer.explain.causes import Cause
 from analyzer.explain.events import kinds_of
 from analyzer.explain.losses import DOUBTFUL_EVENTS
-from analyzer.explain.why import Cause
 from analyzer.language import _, text
 from analyzer.tables import Event, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -122,6 +122,23 @@ ENDINGS = Words(
         Cause.SYN_ACK_UNANSWERED: Word(text("no ACK"), LOUD),
         Cause.HALF_CLOSED: Word(text("half closed")),
         Cause.OPEN: Word(text("open")),
+        Cause.ABORTED_BY_CLIENT: Word(text("client aborted"), LOUD),
+        Cause.ABORTED_BY_SERVER: Word(text("server aborted"), LOUD),
+        Cause.WRITE_AFTER_CLOSE: Word(text("late write"), LOUD),
+        Cause.HALF_OPEN: Word(text("forgotten"), LOUD),
+        Cause.KEEP_ALIVE_TIMEOUT: Word(text("keep-alive"), LOUD),
+        Cause.RETRANSMISSION_TIMEOUT: Word(text("timed out"), LOUD),
+        Cause.IDLE_RESET: Word(text("idle reset"), LOUD),
+        Cause.LIKELY_MIDDLEBOX_RESET: Word(text("middlebox?"), LOUD),
+        Cause.CLIENT_VANISHED: Word(text("client gone"), LOUD),
+        Cause.SERVER_VANISHED: Word(text("server gone"), LOUD),
+        Cause.LIKELY_ACCEPT_QUEUE_FULL: Word(text("queue full?"), LOUD),
+        Cause.PROHIBITED: Word(text("prohibited"), LOUD),
+        Cause.NET_UNREACHABLE: Word(text("no route"), LOUD),
+        Cause.HOST_UNREACHABLE: Word(text("no host"), LOUD),
+        Cause.PORT_UNREACHABLE: Word(text("no port"), LOUD),
+        Cause.UNREACHABLE: Word(text("unreachable"), LOUD),
+        Cause.HOPS_EXCEEDED: Word(text("hops ran out"), LOUD),
     }
 )
 """How a connection ended, in a word or two; explain/why.py has the sentence."""

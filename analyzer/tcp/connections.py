@@ -41,22 +41,22 @@ def mix(packets: Packets, i: int, word: int, port: int) -> int:
 
 
 @kernel(inline=True)
-def hash_of(packets: Packets, i: int) -> int:
-    """Hash of the packet's 4-tuple and protocol, the same for both directions: 32 bits."""
+def hash_of(packets: Packets, i: int, protocol: int) -> int:
+    """Hash of the packet's 4-tuple and a protocol, the same for both directions: 32 bits."""
     source = mix(packets, i, 0, wide(packets.src_port[i]))
     destination = mix(packets, i, 4, wide(packets.dst_port[i]))
-    h = (source + destination + (source ^ destination) * 3 + wide(packets.protocol[i])) & 0xFFFFFFFF
+    h = (source + destination + (source ^ destination) * 3 + protocol) & 0xFFFFFFFF
     h = (h * 0x85EBCA6B) & 0xFFFFFFFF
     return h ^ h >> 13
 
 
 @kernel(inline=True)
-def side_of(connection: Rows, packets: Packets, i: int) -> int:
-    """The side that sent packet ``i``, or -1 when it belongs to another 4-tuple.
+def side_of(connection: Rows, packets: Packets, i: int, protocol: int) -> int:
+    """The side that sent packet ``i`` of this protocol, or -1 when it belongs to another 4-tuple.
 
     A connection of an endpoint with itself is all the client's.
     """
-    if wide(connection["protocol"]) != wide(packets.protocol[i]):
+    if wide(connection["protocol"]) != protocol:
         return -1
     if wide(connection["ip_version"]) != wide(packets.ip_version[i]):
         return -1
@@ -83,7 +83,7 @@ def side_of(connection: Rows, packets: Packets, i: int) -> int:
 
 
 @kernel(inline=True)
-def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, h: int) -> int:
+def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, protocol: int, h: int) -> int:
     """The slot of packet ``i``'s 4-tuple, or the empty slot where it would go; there is always an empty one."""
     mask = len(slots) - 1
     slot = h & mask
@@ -91,7 +91,7 @@ def find_slot(slots: I64, connections: Rows, packets: Packets, i: int, h: int) -
         entry = wide(slots[slot])
         if entry == 0:
             return slot
-        if entry >> 32 == h >> 1 and side_of(connections[(entry & 0xFFFFFFFF) - 1], packets, i) >= 0:
+        if entry >> 32 == h >> 1 and side_of(connections[(entry & 0xFFFFFFFF) - 1], packets, i, protocol) >= 0:
             return slot
         slot = (slot + 1) & mask
 

@@ -181,7 +181,7 @@ def remember(
     recent[k, SEEN_AT] = place
     recent[k, PEER_SENT] = sent(rev) << 1
     ip_id = wide(packets.ip_id[i])
-    if ip_id and not wide(fwd["numbers_packets"]):
+    if ip_id:
         if ip_id != wide(fwd["ip_id"]) and wide(fwd["packets"]) > 0:
             fwd["numbers_packets"] = 1
         fwd["ip_id"] = ip_id

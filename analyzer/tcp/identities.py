@@ -48,7 +48,7 @@ def identify_batch(frames: Frames, packets: Packets, known: Signatures, identiti
         protocol = wide(packets.protocol[i])
         if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
             continue
-        h = hash_of(packets, i)
+        h = hash_of(packets, i, protocol)
         identities.hash[i] = h
         identities.place[i] = seen_at(frames, packets, i)
         if protocol == Protocol.TCP:

@@ -61,6 +61,7 @@ from analyzer.tcp.identities import Identities, identify
 from analyzer.tcp.letting_go import keep_slots, move_together, words_of
 from analyzer.tcp.measures import note_in_flight, note_silence, note_window
 from analyzer.tcp.phases import phase_of
+from analyzer.tcp.reasons import note_ignored_ack, note_reset, note_stall, note_tries, note_unreachable, note_wait
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.speakers import NOBODY, may_turn, turn_round
 from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
@@ -177,6 +178,8 @@ def reconstruct_batch(
     for i in range(first, len(packets.status)):
         protocol = wide(packets.protocol[i])
         if protocol not in (Protocol.TCP, Protocol.UDP) or wide(packets.status[i]) != Status.WHOLE:
+            if wide(packets.unreachable[i]):
+                note_unreachable(slots, connections, endpoints, packets, i, wide(frames.number[i]))
             continue
         count = wide(counts[Count.CONNECTIONS])
         if count == len(connections) or 2 * wide(counts[Count.SLOTS]) >= len(slots) or is_full(unacked):
@@ -184,7 +187,7 @@ def reconstruct_batch(
         ts_ns = wide(frames.ts_ns[i])
         number = wide(frames.number[i])
         h = wide(identities.hash[i])
-        slot = find_slot(slots, connections, packets, i, h)
+        slot = find_slot(slots, connections, packets, i, protocol, h)
         entry = wide(slots[slot])
         row = (entry & 0xFFFFFFFF) - 1
         side = -1
@@ -193,13 +196,13 @@ def reconstruct_batch(
         place = wide(identities.place[i])
         fingerprint = wide(identities.fingerprint[i])
         if entry:
-            side = side_of(connections[row], packets, i)
+            side = side_of(connections[row], packets, i, protocol)
             if protocol == Protocol.TCP:
                 reused = is_new_incarnation(endpoints[row, side], endpoints[row, 1 - side], packets, i)
                 former = wide(connections[row]["former"]) - 1
                 if former >= 0 and is_of_former(endpoints[row, side], endpoints[row, 1 - side], packets, i):
                     row = former
-                    side = side_of(connections[row], packets, i)
+                    side = side_of(connections[row], packets, i, protocol)
                 fwd, rev = endpoints[row, side], endpoints[row, 1 - side]
                 copied = is_copy(recent, fingerprint, place, fwd, rev, packets, i, ts_ns)
             else:
@@ -237,12 +240,19 @@ def reconstruct_batch(
                     turned = 1 << Event.TURNED_ROUND
         labels.connection[i] = connections[row]["number"]
         labels.side[i] = side
+        before_ns = wide(connections[row]["last_ns"])
+        before = wide(connections[row]["last_packet"])
         connections[row]["last_ns"] = ts_ns
         connections[row]["last_packet"] = number
         sender, receiver = endpoints[row, side], endpoints[row, 1 - side]
         if protocol == Protocol.TCP:
             if not copied:
                 note_silence(sender, ts_ns)
+                note_wait(connections[row], side, sender, receiver, packets, i, ts_ns, number)
+                if wide(packets.flags[i]) & RST:
+                    note_reset(connections[row], side, sender, receiver, packets, i, ts_ns, before_ns, before)
+                else:
+                    sender["ttl"] = packets.ttl[i]
             on_wire = payload_on_wire(frames.start, frames.origlen, packets, i)
             events = segment_events(
                 connections[row], sender, receiver, packets, labels, i, on_wire, ts_ns, number, unacked, copied
@@ -254,6 +264,7 @@ def reconstruct_batch(
                 continue
             remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
             labels.events[i] = events
+            note_tries(sender, receiver, wide(packets.flags[i]), events)
             segment(connections[row], sender, receiver, packets, labels, i, ts_ns, number, transitions)
             payload_len = wide(packets.payload_len[i])
             if payload_len > wide(receiver["mss"]) > 0:
@@ -334,18 +345,22 @@ def segment(
     note_completeness(connection, flags, wide(packets.payload_len[i]))
     count_segment(fwd, rev, packets, labels, i, wide(labels.events[i]))
     note_window(fwd, rev, packets, i)
+    note_stall(connection, fwd, packets, i, ts_ns, number)
     note_handshake(connection, side, fwd, rev, flags, ts_ns)
     if flags & FIN and wide(fwd["fin_packet"]) == 0:
         fwd["fin_packet"] = number
         note_closer(connection, side, rev, packets, i)
     if flags & RST and wide(fwd["rst_packet"]) == 0:
         fwd["rst_packet"] = number
-    if flags & SYN and wide(fwd["syn_packet"]) == 0:
-        fwd["syn_packet"] = number
+    if flags & SYN:
+        if wide(fwd["syn_packet"]) == 0:
+            fwd["syn_packet"] = number
+        note_ignored_ack(fwd, flags)
 
     sends(fwd, rev, packets, i, ts_ns, transitions)
     if wide(packets.payload_len[i]):
         note_in_flight(fwd)
+        connection["spoke_last"] = side + 1
     receives(rev, fwd, packets, i, ts_ns, transitions)
     if wide(rev["known"]) & SENT_FIN and wide(rev["fin_acked_packet"]) == 0:
         if seq_diff(wide(rev["snd_una"]), wide(rev["fin_seq"])) > 0:

@@ -163,6 +163,10 @@ def turn_round(connection: Rows, row: int, endpoint_words: I64) -> None:
     port = wide(connection["client_port"])
     connection["client_port"] = wide(connection["server_port"])
     connection["server_port"] = port
+    if wide(connection["unreachable"]):
+        connection["unreachable_side"] = 1 - wide(connection["unreachable_side"])
+    if wide(connection["spoke_last"]):
+        connection["spoke_last"] = 3 - wide(connection["spoke_last"])
     late = wide(connection["late_data"])
     connection["late_data"] = (late & 1) << 1 | late >> 1
     closed_by = wide(connection["closed_by"])

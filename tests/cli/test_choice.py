@@ -10,16 +10,17 @@ import pytest
 
 from analyzer.cli.choice import KEYS, KINDS, chosen, numbers_of
 from analyzer.errors import UsageError
-from analyzer.explain.why import Cause, cause_of
+from analyzer.explain.causes import Cause, cause_of
 from analyzer.pipeline import survey
 from analyzer.render.words import TROUBLES
 from analyzer.tables import Protocol, Rows
+from tests.script import play
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 
 
 def rows() -> tuple[Rows, Rows]:
-    """The connections of all captures, and of two that end before their time."""
+    """The connections of all captures, of two that end before their time, and one whose server falls silent."""
     connections, endpoints = [], []
     octets = (MADE / "loopback-echo-1235.pcap").read_bytes()
     ends = [24]
@@ -30,6 +31,9 @@ def rows() -> tuple[Rows, Rows]:
         run = survey(source)
         connections.append(run.connections[: run.count])
         endpoints.append(run.endpoints[: run.count])
+    gone = play("C > S S 1\nS > C SA 1 ack 2\nC > S A 2 ack 2\n" + 4 * "+1 C > S PA 2:9 ack 2\n").reconstruction
+    connections.append(gone.connections[:1])
+    endpoints.append(gone.endpoints[:1])
     table = np.concatenate(connections)
     table["number"] = np.arange(1, len(table) + 1)
     return table, np.concatenate(endpoints)
@@ -42,10 +46,17 @@ def kinds_of(connection: Rows, endpoints: Rows) -> set[str]:
     """By the cause's own name."""
     cause = Cause(cause_of(connection, *endpoints)).name.lower().replace("_", "-")
     kinds = {Protocol(int(connection["protocol"])).name.lower()}
-    if cause.startswith(("closed-by", "reset-by")):
-        kinds.add(cause.split("-")[0])
+    words = set(cause.split("-"))
+    if words & {"closed", "vanished", "refused", "unanswered"} and cause != "half-closed":
+        kinds |= words & {"closed", "vanished", "refused", "unanswered"}
+    elif words & {"unreachable", "prohibited", "exceeded"}:
+        kinds.add("refused")
+    elif cause == "likely-accept-queue-full":
+        kinds.add("unanswered")
+    elif cause in ("half-closed", "open"):
+        kinds.add(cause)
     elif cause != "none":
-        kinds.add(cause.removeprefix("syn-ack-"))
+        kinds.add("reset")
     if any(endpoints[counter].sum() for counter in TROUBLES):
         kinds.add("troubled")
     return kinds

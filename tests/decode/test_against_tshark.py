@@ -12,6 +12,7 @@ import pytest
 
 from analyzer.pipeline import Run
 from analyzer.tables import Packets, Protocol, Status
+from analyzer.traces import BY_DESTINATION, QUOTES_UDP, Unreachable
 
 CAPTURES = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
 
@@ -63,7 +64,8 @@ def test_capture(path: Path) -> None:
 def check(rows: Packets, i: int, told: dict[str, str]) -> None:
     assert rows.status[i] == Status.WHOLE
     ip = "ip" if rows.ip_version[i] == 4 else "ipv6"
-    assert addresses(rows, i) == [told[f"{ip}.src"].split("|")[0], told[f"{ip}.dst"].split("|")[0]]
+    header = -1 if rows.unreachable[i] else 0  # that of the packet that an ICMP error quotes, or the packet's own
+    assert addresses(rows, i) == [told[f"{ip}.{end}"].split("|")[header] for end in ("src", "dst")]
     assert rows.ttl[i] == number(told["ip.ttl"] or told["ipv6.hlim"])
     assert rows.ip_id[i] == number(told["ip.id"])
     protocol = Protocol(int(rows.protocol[i]))
@@ -83,4 +85,5 @@ def check(rows: Packets, i: int, told: dict[str, str]) -> None:
         assert rows.payload_len[i] == number(told["udp.length"]) - 8
     else:
         assert protocol == Protocol.ICMP
-        assert rows.src_port[i] == 0
+        assert rows.unreachable[i] == Unreachable.PORT | QUOTES_UDP | BY_DESTINATION
+        assert (rows.src_port[i], rows.dst_port[i]) == (number(told["udp.srcport"]), number(told["udp.dstport"]))

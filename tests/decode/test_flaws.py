@@ -16,7 +16,8 @@ from analyzer.capture.source import open_capture
 from analyzer.decode import flaws as flaws_module
 from analyzer.decode.flaws import Flaws
 from analyzer.decode.packets import decode
-from analyzer.tables import PSH, Flaw, Frames
+from analyzer.flaws import Flaw
+from analyzer.tables import PSH, Frames
 from tests.script import START_NS, Hosts, Segment, batch, frame, read_only
 
 IPV6: Hosts = {"C": ("2001:db8::1", 40000), "S": ("2001:db8::2", 80)}

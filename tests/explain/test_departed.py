@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from analyzer.explain.causes import Cause, cause_of
 from analyzer.explain.departed import Departed
 from analyzer.explain.quality import Coverage, coverage_of
-from analyzer.explain.why import Cause, cause_of
 from analyzer.pipeline import survey
 from analyzer.tables import Protocol
 

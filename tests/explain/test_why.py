@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.explain.why import CAUSES, REMARKS, Cause, Number, Remark, cause_of, sentence, why
+from analyzer.explain.causes import ADVICE, CAUSES, Cause, cause_of, code_of
+from analyzer.explain.circumstances import ABOUT, REMARKS, Remark
+from analyzer.explain.why import AMOUNTS, Number, evidence_of, sentence, why
+from analyzer.export.why_text import why_texts
 from analyzer.tables import CONNECTION, ENDPOINT, ClosedBy, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
-TEMPLATES = [text for _, text in CAUSES.values()] + list(REMARKS.values())
+TEMPLATES = [*CAUSES.values(), *REMARKS.values(), *ADVICE.values()]
 
 Columns = dict[str, Any]
 
@@ -24,7 +27,7 @@ def rows(client: Columns, server: Columns, **connection: Any) -> tuple[Rows, Row
     for name, value in columns.items():
         connections[name] = value
     for side, given in enumerate((client, server)):
-        for name, value in {"packets": 5, "syns": 1, "syn_packet": 1 + side, **given}.items():
+        for name, value in {"packets": 5, "payload_bytes": 10, "syns": 1, "syn_packet": 1 + side, **given}.items():
             endpoints[name][0, side] = value
     return connections[0], endpoints[0, 0], endpoints[0, 1]
 
@@ -98,7 +101,8 @@ REFUSED = (
     ),
     Cause.REFUSED,
     "The server refused the connection: its RST (packet 2) answers the client's SYN (packet 1). No program listens on "
-    "its port 1235, or a firewall says so; on the wire the two look the same.",
+    "its port 1235, or a firewall says so; on the wire the two look the same. Start the program, or see on which "
+    "address and port it listens (ss -ltn).",
 )
 UNANSWERED = (
     rows(
@@ -106,13 +110,16 @@ UNANSWERED = (
     ),
     Cause.UNANSWERED,
     "No SYN-ACK answered the client's SYN (packet 1). The client sent its SYN 4 times. Nothing came from the server: a "
-    "firewall dropped the SYN, the host is down, or its answer was lost; the wire does not tell which.",
+    "firewall dropped the SYN, the host is down, its accept queue is full, or its answer was lost; the wire does not "
+    "tell which. Check address and port, whether the host is up, the firewalls on the way, and on the server whether "
+    "the accept queue overflows (nstat -az TcpExtListenOverflows).",
 )  # fmt: skip
 SYN_ACK_UNANSWERED = (
     rows({"state": State.ESTABLISHED, "packets": 1}, {"state": State.SYN_RECEIVED, "syns": 3, "packets": 3}),
     Cause.SYN_ACK_UNANSWERED,
     "The server's SYN-ACK (packet 2) was never acknowledged. It did not reach the client, or the client's ACK was "
-    "lost, or the client does not want the connection. The server sent its SYN-ACK 3 times.",
+    "lost, or the client does not want the connection. The server sent its SYN-ACK 3 times. A capture at the client "
+    "shows whether the SYN-ACK arrives, and what it answers.",
 )
 HALF_CLOSED = (
     rows({"state": State.CLOSE_WAIT}, {"state": State.FIN_WAIT_2, "fin_packet": 7}, closed_by=ClosedBy.SERVER),
@@ -163,18 +170,12 @@ def test_stories(connection: tuple[Rows, Rows, Rows], cause: Cause, text: str) -
     assert why(*connection) == text
 
 
-def test_every_sentence_is_told_above() -> None:
-    told = " ".join(text for _, _, text in STORIES)
-    for template in TEMPLATES:
-        pattern = re.sub(r"\\{\w+\\}", r"\\w+", re.escape(template))
-        assert re.search(pattern, told), template
-
-
 def test_every_code_has_a_row() -> None:
     assert list(CAUSES) == list(Cause)
     assert list(REMARKS) == list(Remark)
-    words = [word for word, _ in CAUSES.values()]
-    assert words == [None, *(cause.name.lower() for cause in Cause if cause)]
+    assert set(ADVICE) < set(Cause)
+    assert set(ABOUT) < set(Remark)
+    assert [code_of(cause) for cause in Cause][:2] == [None, "closed_by_client"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -190,3 +191,27 @@ def test_roles() -> None:
     template = "{actor} {peer} {actor_fin} {peer_rst} {server_port}"
     assert sentence(template, Side.CLIENT) == "client server {client_fin} {server_rst} {server_port}"
     assert sentence(template, Side.SERVER) == "server client {server_fin} {client_rst} {server_port}"
+
+
+def test_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template is translated before it is filled, the words for the sides too; records stay English."""
+    monkeypatch.setattr("analyzer.explain.why._", lambda message: f"<{message}>")
+    rows, _, text = REFUSED
+    said = why(*rows)
+    assert said.startswith("<The server refused the connection: its RST (packet 2) answers")
+    assert said.endswith("(ss -ltn).>")
+    assert "Only the <server> was seen to close (FIN in packet 7)" in why(*HALF_CLOSED[0])
+    assert (
+        why_texts(np.array([rows[0]]), np.array([[rows[1], rows[2]]]), np.array([Cause.REFUSED], np.uint8))[0]
+        .octets[: len(text)]
+        .tobytes()
+        == text.encode()
+    )
+
+
+def test_evidence() -> None:
+    """The packets that are named, each once and in order; amounts are none."""
+    assert evidence_of(*NORMAL[0]) == [7, 8]
+    assert evidence_of(*UNANSWERED[0]) == [1]
+    assert evidence_of(*UDP[0]) == []
+    assert min(number for number in Number if re.search("SYNS|PORT|TRIES|_S$|_MS$|TTL|WAITS", number.name)) == AMOUNTS

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.explain.why import Cause, cause_of, why
+from analyzer.explain.causes import Cause, cause_of
+from analyzer.explain.why import evidence_of, why
 from analyzer.tables import (
     ACK,
     CONNECTION,
@@ -44,7 +45,8 @@ SMALL_CODES = {
     "connection": (0, 2**62 - 1), "events": (0, 2 ** len(Event) - 1), "flags": (0, 0x1FF),
     "packets": (0, 2**62 - 1), "unique_bytes": (0, 2**62), "rtt_squares": (0, MOST_SQUARES),
     "rtt_sum_ns": (0, 2**62), "in_flight_sum": (0, 2**62), "window_sum": (0, 2**62),
-    "refers_to": (0, 2**62 - 1), "tunnel": (0, len(Tunnel) - 1),
+    "refers_to": (0, 2**62 - 1), "tunnel": (0, len(Tunnel) - 1), "unreachable_side": (0, 1), "spoke_last": (0, 2),
+    "first_packet": (1, 2**62), "first_ns": (0, 2**62), "last_ns": (0, 2**62),
 }  # fmt: skip
 """Columns that hold no other values than from the first to the second."""
 
@@ -90,6 +92,10 @@ def connection_rows(seed: int, n: int) -> tuple[Rows, Rows]:
         endpoints[name] *= random.random((n, 2)) < 0.3
         np.abs(endpoints[name], out=endpoints[name])
     endpoints["capture_duplicates"] *= random.random((n, 1)) < 0.2
+    for name in ("tries", "reset_idle_s", "ignored_acks", "numbers_packets"):
+        endpoints[name] *= random.random((n, 2)) < 0.3
+    connections["unreachable"] *= random.random(n) < 0.3
+    endpoints["reset_traits"] &= np.where(random.random((n, 2)) < 0.5, 0xFB, 0xFF).astype(np.uint8)
     for name in ("syns", "resets", "packets"):
         few = random.random((n, 2)) < 0.5
         endpoints[name] = np.where(few, random.integers(0, 3, (n, 2)), endpoints[name])
@@ -156,8 +162,9 @@ def connection_record(connection: Rows, client: Rows, server: Rows) -> dict[str,
         "history": only_tcp(bytes(connection["history"][: connection["history_len"]]).decode()),
         "completeness": only_tcp(int(connection["completeness"])),
         "closed_by": only_tcp([None, "client", "server", "both"][connection["closed_by"]]),
-        "cause": only_tcp(cause.name.lower()),
-        "why": only_tcp(why(connection, client, server)),
+        "cause": cause.name.lower() if cause else None,
+        "why": why(connection, client, server) if cause else None,
+        "evidence": evidence_of(connection, client, server) if cause else None,
         "handshake_rtt_ns": only_tcp(known(connection["handshake_rtt_ns"], connection["handshake_rtt_ns"] >= 0)),
         "phases": {
             phase.name.lower(): {

@@ -88,7 +88,8 @@ def test_a_batch_without_packets() -> None:
 
 CONNECTION_KEYS = (
     "schema record connection protocol client server client_evidence first_ns last_ns packets client_state "
-    "server_state verdict history completeness closed_by cause why handshake_rtt_ns phases client_sent server_sent"
+    "server_state verdict history completeness closed_by cause why evidence handshake_rtt_ns phases "
+    "client_sent server_sent"
 )
 PACKET_KEYS = (
     "schema record packet ts_ns caplen origlen protocol connection sender phase client_state server_state flags seq "

@@ -9,9 +9,10 @@ import pytest
 
 from analyzer.errors import CaptureFormatError
 from analyzer.explain.quality import Coverage, Quality
+from analyzer.flaws import Flaw
 from analyzer.render.quality import quality
 from analyzer.render.screen import Screen
-from analyzer.tables import Flaw, Protocol
+from analyzer.tables import Protocol
 
 
 def run(

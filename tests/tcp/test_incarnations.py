@@ -249,4 +249,4 @@ def test_side_of() -> None:
     ):
         row = packets(parse(text), hosts)
         assert row.protocol[0] == (Protocol.UDP if "UDP" in text else Protocol.TCP)
-        assert side_of(connection, row, 0) == side, (hosts, text)
+        assert side_of(connection, row, 0, int(row.protocol[0])) == side, (hosts, text)
