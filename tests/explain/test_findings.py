@@ -17,6 +17,7 @@ from tests.script import Hosts, frames, parse
 Conversation = Callable[[int], tuple[Hosts, str]]
 
 REFUSED = "C > S S 100\nS > C RA 0 ack 101 win 0"
+REFUSED_AGAIN = "C > S S 500\nS > C RA 0 ack 501 win 0"
 HALF_OPEN_SCAN = "C > S S 100\nS > C SA 7 ack 101\nC > S R 101"
 USED = "C > S S 100\nS > C SA 7 ack 101\nC > S A 101 ack 8\nC > S PA 101:111 ack 8\nC > S RA 111 ack 8"
 
@@ -47,7 +48,7 @@ def test_a_port_scan(version: int) -> None:
     prohibited = "C > S S 100\nR > C ICMP 3 13 1" if version == 4 else "C > S S 100\nR > C ICMP 1 1 1"
     kinds = [REFUSED] * 20 + [HALF_OPEN_SCAN] * 3 + ["C > S S 100"] * 4 + [prohibited] * 2
     tried = [to_port(100 + k, text, version) for k, text in enumerate(kinds)]
-    (scan,) = found([*tried, to_port(100, REFUSED, version)])
+    (scan,) = found([*tried, to_port(100, REFUSED_AGAIN, version)])
     assert isinstance(scan, PortScan)
     assert (scan.hosts, scan.ports, scan.opened, scan.refused, scan.filtered) == (1, 29, 3, 20, 6)
     assert scan.open_ports == [120, 121, 122]
