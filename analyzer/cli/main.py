@@ -22,6 +22,7 @@ from analyzer.render.untrusted import visible
 COMMANDS = {
     "read": "Show the connections of a capture, and each packet with both ends' states.",
     "live": "The same while packets arrive, from an interface.",
+    "run": "Run a program, and show its socket calls beside its packets.",
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
     "export": "Write records of connections or packets for machines.",
@@ -34,6 +35,7 @@ _EXAMPLES = """\b
 Examples:
   tcpflow-view read capture.pcap
   tcpflow-view live -i lo port 1235
+  tcpflow-view run --port 1235 -- php server.php
   tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump -n -X capture.pcap
   tcpflow-view follow capture.pcap -c 3

@@ -210,7 +210,7 @@ class _Following:
             self._passed += packets
             self._kept = []
         else:
-            self._kept.append(_copy_of(batch))
+            self._kept.append(copy_of(batch))
 
     def _show(self) -> None:
         """Show packets from now on."""
@@ -235,7 +235,7 @@ class _Following:
         self._kept = []
 
 
-def _copy_of(batch: Batch) -> Batch:
+def copy_of(batch: Batch) -> Batch:
     """A batch that stays valid."""
     return Batch(
         Frames._make(map(_copy_of_column, batch.frames)),

@@ -9,18 +9,20 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import BinaryIO
 
 import click
 
-from analyzer.cli import colors, servers
+from analyzer.cli import colors, servers, straced
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
+from analyzer.cli.straced import Straced
 from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import UsageError
@@ -42,6 +44,7 @@ Examples:
   tcpflow-view read capture.pcap --only refused,reset,troubled
   tcpflow-view read capture.pcap --sort retransmitted
   tcpflow-view read capture.pcap -c 3 --states
+  tcpflow-view read capture.pcap --strace server.log --strace client.log
   zcat capture.pcap.gz | tcpflow-view read -
   tcpdump -U -w - -i lo port 1235 | tcpflow-view read -
 """
@@ -58,6 +61,7 @@ Examples:
     "--calls/--no-calls", "has_calls", default=None,
     help="The socket calls behind the packets. Without either: where there are 100 columns.",
 )  # fmt: skip
+@straced.option
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
 @click.option("--states", is_flag=True, help="Draw each side's way through the states of RFC 9293's figure 5.")
 @click.option("--states-svg", metavar="FILE", help="Write that picture of one connection to FILE, as SVG.")
@@ -65,8 +69,8 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
-    sort: str | None, server_ends: tuple[str, ...], has_calls: bool | None, whole: bool, states: bool,
-    states_svg: str | None, color: str,
+    sort: str | None, server_ends: tuple[str, ...], has_calls: bool | None, strace_logs: tuple[str, ...],
+    whole: bool, states: bool, states_svg: str | None, color: str,
 ) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
@@ -77,6 +81,7 @@ def command(
     """
     expression = " ".join(filter_words)
     known = servers.known(server_ends, expression)
+    logs = straced.read_logs(strace_logs)
     with ExitStack() as stack:
         source, first = stack.enter_context(_opened(file)), 0
         if isinstance(source, str) or source.seekable():
@@ -91,6 +96,9 @@ def command(
         screen = screen_of(color)
         numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
         told = numbers if named is not None or len(numbers) <= FEW_CONNECTIONS else ()
+        watched = Straced(logs, run.connections[: run.count]) if logs else None
+        if watched and not told and len(watched.seen.numbers) <= FEW_CONNECTIONS:
+            told = [number for number in numbers if number in watched.seen.numbers]
         if states_svg is not None:
             _check_one(run, told)
         if not isinstance(source, str):
@@ -100,14 +108,26 @@ def command(
         if states_svg is not None:
             _write_svg(run, told[0], found[told[0]], states_svg, file)
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
+        calls, beneath = calls_on(screen, has_calls), _nothing
+        if watched:
+            watched.tie(lives_in_order)
+            calls, beneath = watched.calls, partial(watched.beneath, screen=screen, whole=whole)
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls_on(screen, has_calls),
+            advice=advice, calls=calls, beneath=beneath,
         )  # fmt: skip
+        if watched:
+            screen.write(watched.apart(screen, whole=whole))
+            screen.write(watched.sentences(screen))
         screen.write(held_at_the_end(run, numbers, screen))
         if numbers and not told:
             screen.write([_INVITATION])
     end(context, run.capture)
+
+
+def _nothing(number: int) -> Iterable[str]:
+    """What stands below a ladder where nobody watched a program."""
+    return ()
 
 
 def _opened(file: str) -> AbstractContextManager[str | BinaryIO]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analyzer.explain.calls import Call, inferred
 from analyzer.explain.causes import Cause, cause_of
@@ -61,13 +61,15 @@ def write_summary(
     run: Run, found: Quality, path: str, numbers: Sequence[int], lives: Mapping[int, Life], screen: Screen, *,
     whole: bool = False, states: bool = False, advice: str = ADVICE,
     remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls, departed: Probes | None = None,
+    beneath: Callable[[int], Iterable[str]] = lambda number: (),
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
 
     ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
     ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets; ``departed`` is
-    what is remembered of connections that were let go, and gets those of the run too.
+    what is remembered of connections that were let go, and gets those of the run too; ``beneath`` gives the lines below
+    the ladder of the connection with this number.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
@@ -84,6 +86,7 @@ def write_summary(
         story = _story(run, row, lives[number], found, remark)
         story = story._replace(calls=calls(story.connection, story.endpoints, story.life))
         screen.write(ladder(story, screen, whole=whole))
+        screen.write(beneath(number))
         if states and connections[row]["protocol"] == Protocol.TCP:
             screen.write(state_picture(walk(lives[number]), run.last_ns, screen))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from analyzer.capture.source import open_capture
-from analyzer.cli import servers
+from analyzer.cli import servers, straced
 from analyzer.cli.ending import end
+from analyzer.cli.straced import Straced
 from analyzer.errors import UsageError
-from analyzer.explain.calls import inferred
 from analyzer.language import _
 from analyzer.pipeline import BATCH_PACKETS, Run, lives, survey
 from analyzer.render.calls import Beside
@@ -45,6 +45,7 @@ MOST_TIME_FLAGS = 5
     "--calls", "has_calls", is_flag=True,
     help="The socket calls behind the packets, not with --tcpdump. The file is read twice and its packets kept.",
 )  # fmt: skip
+@straced.option
 @click.option("-n", "numeric", count=True, help="No names: addresses and ports as numbers.")
 @click.option("-S", "absolute", count=True, help="Absolute TCP sequence numbers.")
 @click.option(
@@ -72,6 +73,7 @@ MOST_TIME_FLAGS = 5
 @click.pass_context
 def command(
     context: click.Context, /, file: str, filter_words: tuple[str, ...], tcpdump: bool, has_calls: bool,
+    strace_logs: tuple[str, ...],
     packets: int | None, by_line: bool, server_ends: tuple[str, ...], hosts: str | None, services: str | None,
     color: str, **flags: int,
 ) -> None:  # fmt: skip
@@ -87,8 +89,9 @@ def command(
     names = None if flags["numeric"] else Names(hosts, services)
     printer = TcpdumpPrinter(TcpdumpOptions(**flags), names)
     expression = " ".join(filter_words)
-    if tcpdump and has_calls:
-        raise UsageError(_("--calls does not go with --tcpdump"))
+    if tcpdump and (has_calls or strace_logs):
+        option = "--calls" if has_calls else "--strace"
+        raise UsageError(_("{option} does not go with --tcpdump").format(option=option))
     if tcpdump:
         with open_capture(file, expression, batch_packets=BATCH_PACKETS) as capture:
             texts = (printer.render(frames).text.data for frames in first_frames(capture, packets))
@@ -96,14 +99,15 @@ def command(
         end(context, capture)
     else:
         known = servers.known(server_ends, expression)
-        timeline = Timeline(screen_of(color), printer, calls_beside(file, expression, known) if has_calls else {})
+        beside = calls_beside(file, expression, known, strace_logs) if has_calls or strace_logs else {}
+        timeline = Timeline(screen_of(color), printer, beside)
         with Run(file, expression, known) as run:
             lines = (timeline.render(batch).encode() for batch in first_batches(run, packets))
             print_all(lines, by_line or run.capture.size is None)
         end(context, run.capture)
 
 
-def calls_beside(file: str, expression: str, known: Rows) -> dict[int, Beside]:
+def calls_beside(file: str, expression: str, known: Rows, strace_logs: Sequence[str]) -> dict[int, Beside]:
     """The socket calls of each TCP connection, which only all of its packets tell."""
     if file == "-" or not os.path.isfile(file):
         text = _("--calls: {path} would have to be read twice; save it to a file first")
@@ -111,8 +115,10 @@ def calls_beside(file: str, expression: str, known: Rows) -> dict[int, Beside]:
     run = survey(file, expression, known)
     numbers = run.connections["number"][: run.count][run.connections["protocol"][: run.count] == Protocol.TCP].tolist()
     found = lives(file, expression, numbers, known, most_packets=sys.maxsize) if numbers else {}
+    watched = Straced(straced.read_logs(strace_logs), run.connections[: run.count])
+    watched.tie(found)
     return {
-        number: Beside(inferred(run.connections[number - 1], run.endpoints[number - 1], life), segments(life))
+        number: Beside(watched.calls(run.connections[number - 1], run.endpoints[number - 1], life), segments(life))
         for number, life in found.items()
     }
 

@@ -184,13 +184,18 @@ def program(pid: int) -> str:
             name = file.read().rstrip("\n")
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
             words = file.read().split("\0")
-    if words and words[0]:
-        name = os.path.basename(words[0]) or name
-        if name.rstrip("0123456789.") in _INTERPRETERS:
-            script = next((word for word in words[1:] if word and not word.startswith("-")), "")
-            if script and not {"-c", "-m", "-e", "-r"} & set(words[1 : words.index(script)]):
-                name = os.path.basename(script)
+    name = called(words) or name
     return f"{name} ({pid})" if name else ""
+
+
+def called(words: list[str]) -> str:
+    """A program, or the script that it runs, by the words that it was begun with; empty where these do not say."""
+    name = os.path.basename(words[0]) if words else ""
+    if name.rstrip("0123456789.") in _INTERPRETERS:
+        script = next((word for word in words[1:] if word and not word.startswith("-")), "")
+        if script and not {"-c", "-m", "-e", "-r"} & set(words[1 : words.index(script)]):
+            name = os.path.basename(script)
+    return name
 
 
 def owned_sockets() -> Iterator[Owned]:

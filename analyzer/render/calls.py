@@ -62,6 +62,11 @@ class Beside:
         where = self._before if number else self._after
         where.setdefault(number or segments[-1].number, []).append(call)
 
+    def process(self, side: Side) -> str:
+        """The one process of a side whose calls were seen; empty where there are none, or several."""
+        names = {call.process for call in self._seen if call.side == side}
+        return visible(names.pop()) if len(names) == 1 else ""
+
     def before(self, packet: int) -> list[Call]:
         """Those that stand before a packet."""
         return self._before.get(packet, [])

@@ -26,7 +26,7 @@ from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
 from analyzer.render.lifelines import Lifelines
 from analyzer.render.quantities import counted, duration, seconds, seconds_decimals, size
 from analyzer.render.remarks import remarks as remarks_on
-from analyzer.render.screen import Screen, cells
+from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.segment import Segment, Traffic, segments, traffic
 from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
@@ -135,6 +135,9 @@ class _Ladder:
         yield ""
         names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
         yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
+        processes = [fit(self._calls.process(side), self._grid.side_width) for side in Side]
+        if any(processes):
+            yield self._grid.row(" ", client=processes[0], server=processes[1])
         if self._is_tcp:
             yield from self._rows_of(self._led_to_states(), " ")
             client, server = self._states_before()

@@ -1,0 +1,151 @@
+"""Logs of strace on the command line: ``--strace``, and what a summary tells by them."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import click
+
+from analyzer.errors import UsageError
+from analyzer.explain.calls import Call, inferred, with_seen
+from analyzer.explain.messages import direction
+from analyzer.explain.seen_calls import ReadLog, SeenCalls, result_of, told
+from analyzer.explain.seen_ends import seen_end
+from analyzer.explain.tying import Offset
+from analyzer.language import _, counted, reason
+from analyzer.render.messages import ends, messages
+from analyzer.render.quantities import duration
+from analyzer.render.screen import Screen, fit
+from analyzer.render.untrusted import visible
+from analyzer.render.wrapping import wrap
+from analyzer.strace.log import Clock, Record, parse
+from analyzer.tables import Life, Protocol, Rows, Side
+
+option = click.option(
+    "--strace", "strace_logs", metavar="LOG", multiple=True,
+    help="A log of strace, best with -f -ttt -yy: the socket calls that it saw, with their packets. May be given "
+    "again. Of strace -ff, name LOG without the processes' numbers.",
+)  # fmt: skip
+
+_MOST_APART = 12
+_WIDEST = 100
+
+
+def read_logs(paths: Iterable[str]) -> list[ReadLog]:
+    """Read logs; those of ``-ff`` are one where they have one clock. Raises UsageError."""
+    found = []
+    for path in paths:
+        parts = sorted(name for name in glob.glob(f"{glob.escape(path)}.*") if name.rpartition(".")[2].isdigit())
+        try:
+            found.append(_read(path, path))
+        except UsageError:
+            if not parts:
+                raise
+            found += _together(path, [_read(part, part, int(part.rpartition(".")[2])) for part in parts])
+    return found
+
+
+def _read(path: str, name: str, pid: int = 0) -> ReadLog:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return ReadLog(name, *parse(file, pid))
+    except OSError as error:
+        raise UsageError(_("--strace {path}: {reason}").format(path=visible(path), reason=reason(error))) from None
+
+
+def _together(path: str, parts: list[ReadLog]) -> list[ReadLog]:
+    """The logs of several processes as one, in the order of time; apart where each has a clock of its own."""
+    first = parts[0].log
+    if first.clock not in (Clock.UNIX, Clock.DAY):
+        return parts
+    for part in parts[1:]:
+        first.lines += part.log.lines
+        first.unreadable += part.log.unreadable
+        first.first_unreadable = first.first_unreadable or part.log.first_unreadable
+    records: list[Record] = sorted((one for part in parts for one in part.records), key=lambda record: record.ts_ns)
+    return [ReadLog(path, first, records)]
+
+
+class Straced:
+    """The socket calls of some logs for the connections of a finished run."""
+
+    def __init__(self, logs: Sequence[ReadLog], connections: Rows) -> None:
+        self.seen = SeenCalls(logs, connections)
+        self._protocols = {int(row["number"]): Protocol(int(row["protocol"])) for row in connections}
+
+    def tie(self, lives: Mapping[int, Life]) -> None:
+        """Take the packets of the connections that are told."""
+        self.seen.tie(lives, self._protocols)
+
+    def calls(self, connection: Rows, endpoints: Rows, life: Life) -> list[Call]:
+        """The calls of a connection: those seen, and inferred ones of a side that nobody watched."""
+        return with_seen(inferred(connection, endpoints, life), self.seen.of(int(connection["number"])))
+
+    def beneath(self, connection: int, screen: Screen, *, whole: bool) -> Iterator[str]:
+        """What stands below the ladder of a connection: its messages."""
+        sides = {sided.side: sided.ties for sided in self.seen.sided(connection)}
+        if sides and self._protocols[connection] == Protocol.TCP:
+            packets = self.seen.packets(connection)
+            both = [direction(side, packets, sides.get(side), sides.get(Side(1 - side))) for side in Side]
+            yield from messages(both, screen, whole=whole)
+            found = (seen_end(side, ties, packets) for side, ties in sides.items())
+            yield from ends([one for one in found if one], screen)
+
+    def apart(self, screen: Screen, *, whole: bool) -> Iterator[str]:
+        """The calls that no ladder has: of sockets that never had a connection, or of connections that are not told."""
+        calls = self.seen.apart()
+        if not calls:
+            return
+        heading = _("Calls beside no connection above")
+        yield screen.paint(f" {heading}", "bold")
+        shown = calls if whole else calls[:_MOST_APART]
+        for at, call in shown:
+            process = self.seen.process(at, call.call.pid)
+            yield fit(f"  {visible(process)}: {visible(f'{told(call)} {result_of(call)}')}", screen.width - 1)
+        if hidden := len(calls) - len(shown):
+            text = counted("… {n} more call; --all shows it", "… {n} more calls; --all shows them", hidden)
+            yield f"  {text.format(n=f'{hidden:,}')}"
+        yield ""
+
+    def sentences(self, screen: Screen) -> Iterator[str]:
+        """What is to be told of the logs themselves."""
+        width = min(screen.width, _WIDEST) - 1
+        for sentence in self._sentences():
+            yield from wrap(sentence, width, " ", " ")
+
+    def _sentences(self) -> Iterator[str]:
+        for at, (path, log, _records) in enumerate(self.seen.logs):
+            calls = len(self.seen.calls[at])
+            text = counted("{log}: {n} call on TCP and UDP sockets", "{log}: {n} calls on TCP and UDP sockets", calls)
+            yield f"{text.format(log=visible(path), n=f'{calls:,}')}; {_clock(log.clock, self.seen.offsets[at])}."
+            if log.first_unreadable:
+                line, words = log.first_unreadable
+                text = counted(
+                    "{n} line of it could not be read, line {line}: {words}",
+                    "{n} lines of it could not be read, the first is line {line}: {words}",
+                    log.unreadable,
+                )
+                yield text.format(n=f"{log.unreadable:,}", line=line, words=visible(words[:60]))
+        if not self.seen.numbers:
+            yield _("None of these calls belongs to a connection of this capture.")
+
+
+def _clock(clock: Clock, offset: Offset) -> str:
+    """How the clock of a log and that of the capture go together."""
+    if offset.least is None and offset.most is None:
+        return _("no packet tells how its clock and that of the capture differ")
+    if offset.is_contradictory:
+        return _("its clock and that of the capture do not fit together in all places: one was set meanwhile")
+    if offset.least is None or offset.most is None:
+        bounds = ""
+    else:
+        bounds = _(", to {spread}").format(spread=duration(offset.most - offset.least))
+    if offset.ns == 0:
+        return _("its clock is that of the capture") + bounds
+    if clock == Clock.UNIX:
+        amount = duration(abs(offset.ns))
+        if offset.ns > 0:
+            return _("its clock is {amount} behind that of the capture").format(amount=amount) + bounds
+        return _("its clock is {amount} ahead of that of the capture").format(amount=amount) + bounds
+    return _("where its clock begins was found by the packets") + bounds

@@ -1,0 +1,312 @@
+"""``tcpflow-view run``: every socket call once, in order, with its packets; and the program as if nobody watched it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import scapy.arch.linux  # noqa: F401 (a namespace that ends has scapy list the interfaces)
+
+from analyzer.cli import straced
+from analyzer.explain.seen_calls import SeenCalls, Sided
+from analyzer.explain.tying import Tie
+from analyzer.pipeline import lives, survey
+from analyzer.strace.sockets import Deed
+from analyzer.tables import Protocol, Side
+from tests.capture.namespaces import PATIENCE, namespace, needs_root, needs_tcpdump
+
+ROOT = Path(__file__).parents[2]
+TALK = ROOT / "tests" / "strace" / "talk.py"
+PORT = 1235
+
+PHP_SERVER = """<?php
+$server = socket_create(AF_INET, SOCK_STREAM, 0);
+socket_set_option($server, SOL_SOCKET, SO_REUSEADDR, 1);
+socket_bind($server, "127.0.0.1", 1235);
+socket_listen($server, 5);
+for ($i = 0; $i < 2; $i++) {
+    $connection = socket_accept($server);
+    $said = socket_read($connection, 128);
+    socket_write($connection, "hi", 2);
+    socket_write($connection, "ho", 2);
+    socket_close($connection);
+}
+socket_close($server);
+"""
+"""A server like the articles'."""
+
+PYTHON_SERVER = """
+import socket
+with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", 1235))
+    server.listen(5)
+    for _ in range(2):
+        connection, _ = server.accept()
+        connection.recv(128)
+        connection.sendall(b"hi")
+        connection.sendall(b"ho")
+        connection.close()
+"""
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+needs_php = pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
+
+
+@pytest.fixture(autouse=True)
+def loopback() -> Iterator[None]:
+    with namespace():
+        yield
+
+
+def words(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "analyzer", "run", *map(str, arguments)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "LC_ALL": "C.UTF-8"} | more
+
+
+def run(*arguments: object, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        words(*arguments), env=environment(**more), input=stdin, capture_output=True, text=True, timeout=3 * PATIENCE,
+        check=False,
+    )  # fmt: skip
+    assert "Traceback (most recent" not in done.stderr
+    return done
+
+
+def ask(port: int = PORT) -> None:
+    """A client: says something and reads to the end."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            client.sendall(b"clien")
+            while client.recv(128):
+                pass
+            return
+        time.sleep(0.02)  # until it listens
+    raise AssertionError("nobody listens")
+
+
+def simply_read(log: Path) -> dict[int, list[str]]:
+    """An independent reading of a log of ``-f -yy -o``: for each process the names of its calls on TCP sockets."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for line in log.read_text(errors="replace").splitlines():
+        if match := re.match(r"(\d+) +[\d.]+ (\w+)\((\d+<TCP[^,>]*|AF_INET6?, SOCK_STREAM)", line):
+            found[int(match[1])].append(match[2])
+    return dict(found)
+
+
+def live_calls(shown: str) -> dict[int, list[str]]:
+    """The calls in the lines that are shown while the program runs."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for pid, name in re.findall(r"^ {4} *\d* +\d\d:\d\d:\d\d\.\d+ \S+ \((\d+)\): ([a-z0-9_]+)", shown, re.MULTILINE):
+        found[int(pid)].append(name)
+    return dict(found)
+
+
+def packets_of(capture: Path) -> dict[tuple[int, int], list[tuple[int, str, int, int]]]:
+    """An independent reading of a capture: of each two ports what the first sent: number, flags, octets from and to."""
+    command = ["tcpdump", "-nr", str(capture)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    found: dict[tuple[int, int], list[tuple[int, str, int, int]]] = defaultdict(list)
+    for number, line in enumerate(lines, 1):
+        head = re.search(r" IP6? \S+\.(\d+) > \S+\.(\d+): Flags \[([^\]]*)\]", line)
+        assert head
+        octets = re.search(r"seq (\d+):(\d+)", line)
+        start, end = (int(octets[1]), int(octets[2])) if octets and "S" not in head[3] else (0, 0)
+        found[int(head[1]), int(head[2])].append((number, head[3], start, end))
+    return dict(found)
+
+
+def check(capture: Path, log: Path, shown: str) -> None:
+    """Every call once, in order, and each with the packets that simple arithmetic gives it."""
+    expected = simply_read(log)
+    live = live_calls(shown)
+    assert live == expected, {pid: (live.get(pid), expected.get(pid)) for pid in live.keys() | expected.keys()}
+    run = survey(str(capture))
+    rows = run.connections[: run.count]
+    numbers = rows["number"].tolist()
+    seen = SeenCalls(straced.read_logs([str(log)]), rows)
+    seen.tie(lives(str(capture), "", numbers), dict.fromkeys(numbers, Protocol.TCP))
+    ties = [(number, sided, tie) for number in numbers for sided in seen.sided(number) for tie in sided.ties]
+    told = [tie.seen.call for _, _, tie in ties if tie.seen.deed != Deed.EXIT]
+    told += [call.call for _, call in seen.apart()]
+    by_process: dict[int, list[str]] = defaultdict(list)
+    for call in sorted(told, key=lambda call: call.line):
+        by_process[call.pid].append(call.name)
+    assert by_process == expected
+    summary = shown[shown.index("no.  seconds") :]
+    for name in {name for names in expected.values() for name in names}:
+        shown_times = len(re.findall(rf"\b{name}\b", summary))
+        assert shown_times >= sum(names.count(name) for names in expected.values())
+    sent = packets_of(capture)
+    for number, sided, tie in ties:
+        row = rows[numbers.index(number)]
+        ports = int(row["client_port"]), int(row["server_port"])
+        mine, theirs = (sent[ports[:: 1 if side == Side.CLIENT else -1]] for side in (sided.side, 1 - sided.side))
+        all_packets = seen.packets(number)
+        caused, needed = ([all_packets[at].number for at in some] for some in (tie.caused, tie.needed))
+        start, end = tie.start + 1, tie.start + 1 + tie.seen.octets
+        if tie.seen.deed == Deed.WRITE:
+            assert caused == [n for n, _, a, b in mine if a < end and b > start]
+        elif tie.seen.deed == Deed.READ and tie.seen.octets:
+            assert needed == [n for n, _, a, b in theirs if a < end and b > start]
+        elif tie.seen.deed == Deed.CONNECT:
+            assert caused == [n for n, flags, _, _ in mine if flags == "S"]
+        elif tie.seen.deed == Deed.SHUTDOWN or (tie.seen.deed == Deed.CLOSE and tie.caused):
+            assert caused == [n for n, flags, _, _ in mine if "F" in flags]
+    ends = [tie for _, sided, tie in ties if tie.seen.deed in (Deed.CLOSE, Deed.SHUTDOWN) and tie.caused]
+    assert len(ends) == sum(
+        "F" in flags for pair, some in sent.items() for _, flags, _, _ in some if pair in _watched(ties)
+    )
+    offset = seen.offsets[0]
+    assert offset.ns == 0
+    assert not offset.is_contradictory
+
+
+def _watched(ties: list[tuple[int, Sided, Tie]]) -> set[tuple[int, int]]:
+    """The ports, its own first, of the sockets whose calls were seen."""
+    sockets = [tie.seen.socket for _, _, tie in ties if tie.seen.deed in (Deed.READ, Deed.WRITE)]
+    return {(one.local[1], one.remote[1]) for one in sockets if one.local and one.remote}
+
+
+def ran_with_clients(tmp_path: Path, *program: str) -> None:
+    capture, log, shown = (tmp_path / name for name in ("a.pcap", "a.log", "shown.txt"))
+    command = words("--port", PORT, "-w", capture, "--strace-log", log, "-o", shown, "--all", "--", *program)
+    with subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
+        ask()
+        ask()
+        out, err = one.communicate(timeout=3 * PATIENCE)
+    assert (one.returncode, out, err) == (0, "", "")
+    check(capture, log, shown.read_text())
+
+
+@needs_root
+@needs_strace
+@needs_tcpdump
+@needs_php
+def test_a_php_server(tmp_path: Path) -> None:
+    (tmp_path / "server.php").write_text(PHP_SERVER)
+    ran_with_clients(tmp_path, "php", str(tmp_path / "server.php"))
+
+
+@needs_root
+@needs_strace
+@needs_tcpdump
+def test_a_python_server(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(PYTHON_SERVER)
+    ran_with_clients(tmp_path, sys.executable, str(tmp_path / "server.py"))
+
+
+@needs_root
+@needs_strace
+@needs_tcpdump
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_both_ends_without_a_port(tmp_path: Path, address: str) -> None:
+    capture, log = tmp_path / "a.pcap", tmp_path / "a.log"
+    done = run("-w", capture, "--strace-log", log, "--all", "--", sys.executable, TALK, address)
+    assert (done.returncode, done.stdout) == (0, "")
+    check(capture, log, done.stderr)
+    assert "TCP keeps no boundaries between messages" in " ".join(done.stderr.split())
+
+
+@needs_root
+@needs_strace
+def test_only_its_own_connections_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(PYTHON_SERVER)
+    shown = tmp_path / "shown.txt"
+    with (
+        socket.socket() as other,
+        subprocess.Popen(words("-o", shown, "--", sys.executable, tmp_path / "server.py"), env=environment()) as one,
+    ):
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ask()
+        with socket.create_connection(other.getsockname()):
+            pass
+        ask()
+        assert one.wait(3 * PATIENCE) == 0
+    text = shown.read_text()
+    assert not re.search(rf"[.:]{port}\b", text)
+    assert len(re.findall(r"^ +\d+  127\.0\.0\.1:\d+  127\.0\.0\.1:1235 ", text, re.MULTILINE)) == 2
+
+
+# ---------------------------------------------------------------- the program as if nobody watched it
+
+
+@needs_root
+@needs_strace
+def test_input_output_and_status_pass_through() -> None:
+    program = "import sys; print(sys.stdin.read().upper()); print('oops', file=sys.stderr); sys.exit(3)"
+    done = run("--", sys.executable, "-c", program, stdin="hello")
+    assert (done.returncode, done.stdout) == (3, "HELLO\n")
+    assert "oops\n" in done.stderr
+    assert "exit status 3" in done.stderr
+
+
+@needs_root
+@needs_strace
+def test_a_signal_that_ends_the_program_is_its_status() -> None:
+    assert run("--", "sh", "-c", "kill -9 $$").returncode == 128 + signal.SIGKILL
+
+
+@needs_root
+@needs_strace
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_go_to_the_program(tmp_path: Path, number: signal.Signals) -> None:
+    program = (
+        "import signal, sys\n"
+        "for number in (signal.SIGINT, signal.SIGTERM):\n"
+        "    signal.signal(number, lambda number, _: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "signal.pause()\n"
+    )
+    shown = tmp_path / "shown.txt"
+    command = words("-o", shown, "--", sys.executable, "-c", program)
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+        one.send_signal(number)
+        assert one.wait(PATIENCE) == 7
+    assert "exit status 7" in shown.read_text()
+
+
+@needs_root
+@needs_strace
+def test_a_program_that_is_not_there_is_said() -> None:
+    done = run("--", "no-such-program")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "tcpflow-view: run: no-such-program: there is no such program\n"
+
+
+@needs_root
+def test_without_strace_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+    done = run("--", sys.executable, PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "apt install strace, dnf install strace" in done.stderr
+
+
+@needs_root
+@needs_strace
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    done = run("-o", tmp_path / "no" / "such", "--", "true")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    done = run("--strace-log", tmp_path / "no" / "such", "--", "true")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
