@@ -37,7 +37,9 @@ CLIENT_HELLO, SERVER_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\x16\x03
 def captured(text: str, payloads: dict[int, bytes]) -> Frames:
     """A conversation whose packets with these numbers have these payloads (their lengths are the text's)."""
     segments = parse(text)
-    octets = [frame(segment, HOSTS) for segment in segments]
+    octets: list[bytes] = []
+    for segment in segments:
+        octets.append(frame(segment, HOSTS, octets[segment.quotes - 1][14:] if segment.quotes else b""))
     for number, payload in payloads.items():
         length = segments[number - 1].payload_len
         assert len(payload) <= length
@@ -136,6 +138,20 @@ def test_a_connection_turns_round() -> None:
     for name in CONNECTION.names or ():
         if name != "client_evidence":
             assert made.connections[0][name].tolist() == other.connections[0][name].tolist(), name
+
+
+def test_what_an_icmp_error_quoted_turns_too() -> None:
+    text = """
+        H > L  A 7 ack 1
+        L > H  A 1:1001 ack 7
+        H > L  ICMP 3 1 2
+        L > H  PA 1001:1101 ack 7
+    """
+    for said, client, sender in ((RESPONSE, 40000, Side.SERVER), (GET, 5000, Side.CLIENT)):
+        made, _ = fed(captured(text, {4: said}))
+        row = made.connections[0]
+        assert (row["client_port"], row["client_evidence"]) == (client, Evidence.DATA)
+        assert (row["unreachable_packet"] > 0, row["unreachable_side"]) == (True, sender), "who sent what is quoted"
 
 
 def test_any_split_gives_the_same() -> None:
