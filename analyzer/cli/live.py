@@ -30,6 +30,7 @@ from analyzer.cli.watch import Watch
 from analyzer.errors import UsageError
 from analyzer.explain.departed import Departed
 from analyzer.explain.kernel_states import KernelStates
+from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.screen import PIPE_WIDTH, Screen, screen_of
 from analyzer.render.tcpdump.names import Names
@@ -102,13 +103,13 @@ def command(
     """
     if interface is None:
         known = ", ".join(one.name for one in interfaces())
-        raise UsageError(f"live: name an interface with -i: {visible(known)}")
+        raise UsageError(_("live: name an interface with -i: {interfaces}").format(interfaces=visible(known)))
     if saved_to is None and (rotate_size or rotate_time):
-        raise UsageError("live: --rotate-size and --rotate-time need a file: -w FILE")
+        raise UsageError(_("live: --rotate-size and --rotate-time need a file: -w FILE"))
     if rotate_files and not rotate_size and not rotate_time:
-        raise UsageError("live: --rotate-files needs --rotate-size or --rotate-time")
+        raise UsageError(_("live: --rotate-files needs --rotate-size or --rotate-time"))
     if saved_to == "-":
-        raise UsageError("live: -w needs the name of a file")
+        raise UsageError(_("live: -w needs the name of a file"))
     screen = screen_of(color)
     expression = " ".join(filter_words)
     known_servers = servers.known(server_ends, expression)
@@ -137,14 +138,17 @@ def command(
             shown = Terminal(printer, color, expression, saved_to or "", owners.of, finding=Waits(owners).finding)
         else:
             shown = Lines(Timeline(screen, printer))
-            click.echo(f"tcpflow-view: listening on {visible(interface)}", err=True)
+            told = _("listening on {interface}").format(interface=visible(interface))
+            click.echo(f"tcpflow-view: {told}", err=True)
         kernel = KernelStates(owners.is_here) if check_kernel else None
         watch = Watch(capture, expression, shown, owners, saver, kernel, known_servers, max_connections)
         with shown:
             _follow(watch, capture, shown, count, duration)
     watch.write_summary(screen_of(color))
     if watch.trouble or capture.ended:
-        click.echo(f"tcpflow-view: warning: {visible(watch.trouble or f'{interface}: {capture.ended}')}", err=True)
+        trouble = visible(watch.trouble or f"{interface}: {capture.ended}")
+        told = _("warning: {damage}").format(damage=trouble)
+        click.echo(f"tcpflow-view: {told}", err=True)
         context.exit(1)
 
 
@@ -153,7 +157,7 @@ def _follow(watch: Watch, capture: LiveCapture, shown: Shown, count: int | None,
     deadline = time.monotonic() + duration if duration else math.inf
     is_stopped = False
 
-    def stop(_: int = 0) -> None:
+    def stop(number: int = 0) -> None:
         nonlocal is_stopped
         is_stopped = True
         capture.stop()
@@ -176,13 +180,14 @@ def _become(name: str) -> None:
     try:
         user = pwd.getpwnam(name)
     except KeyError:
-        raise UsageError(f"--user {visible(name)}: no such user") from None
+        raise UsageError(_("--user {name}: no such user").format(name=visible(name))) from None
     try:
         os.initgroups(name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
     except PermissionError:
-        raise UsageError(f"--user {visible(name)}: only root can become another user") from None
+        told = _("--user {name}: only root can become another user")
+        raise UsageError(told.format(name=visible(name))) from None
     os.environ["HOME"] = user.pw_dir
     os.environ.pop("XDG_CACHE_HOME", None)
 

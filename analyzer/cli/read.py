@@ -27,6 +27,7 @@ from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_su
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import UsageError
 from analyzer.explain.walk import walk
+from analyzer.language import _, text
 from analyzer.pipeline import Run, lives, survey
 from analyzer.render.addresses import endpoint
 from analyzer.render.screen import screen_of
@@ -34,7 +35,7 @@ from analyzer.render.state_svg import state_svg
 from analyzer.render.table import ADVICE, ADVICE_CHOSEN
 from analyzer.tables import Life, Protocol, Rows, Side, rows_of
 
-_INVITATION = " -c N shows the life of connection N, -c 1,4-7 of several."
+_INVITATION = text("-c N shows the life of connection N, -c 1,4-7 of several.")
 
 _EXAMPLES = """\b
 Examples:
@@ -91,7 +92,7 @@ def command(
                 run = survey(source, expression, known, on_batch=progress.tick)
         else:
             pipe, source = source, stack.enter_context(tempfile.TemporaryFile(buffering=0))
-            name = "standard input" if file == "-" else file
+            name = _("standard input") if file == "-" else file
             run = survey_piped(pipe, name, source, expression, known, color)
         screen = screen_of(color)
         numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
@@ -121,7 +122,7 @@ def command(
             screen.write(watched.sentences(screen))
         screen.write(held_at_the_end(run, numbers, screen))
         if numbers and not told:
-            screen.write([_INVITATION])
+            screen.write([f" {_(_INVITATION)}"])
     end(context, run.capture)
 
 
@@ -150,7 +151,7 @@ def _check_one(run: Run, told: Sequence[int]) -> None:
     """Raise UsageError unless one TCP connection is told."""
     rows = run.connections[rows_of(run.connections[: run.count], told)]
     if len(told) != 1 or rows["protocol"][0] != Protocol.TCP:
-        raise UsageError("--states-svg draws one TCP connection: choose it with -c N")
+        raise UsageError(_("--states-svg draws one TCP connection: choose it with -c N"))
 
 
 def _write_svg(run: Run, number: int, life: Life, output: str, file: str) -> None:
@@ -169,5 +170,5 @@ def _lives(
     if not numbers:
         return {}
     bound = {"most_packets": sys.maxsize} if whole else {}
-    with ReadingProgress("following") as progress:
+    with ReadingProgress(_("following")) as progress:
         return lives(source, expression, numbers, known, on_batch=progress.tick, **bound)

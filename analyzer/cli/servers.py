@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from analyzer.errors import UsageError
+from analyzer.language import _
 from analyzer.render.untrusted import visible
 from analyzer.tables import KNOWN_SERVER, Evidence, Rows
 
@@ -18,6 +19,7 @@ option = click.option(
     help="Where no SYN tells: this end is the server; ADDRESS[/BITS], PORT, or ADDRESS:PORT. May be repeated.",
 )  # fmt: skip
 
+_ENDS = "10.0.0.1", "1235", "10.0.0.1:1235", "[::1]:1235"
 _PORT = re.compile(r"(?:^|[\s(])(?:(not|!)\s*)?(?:(?:tcp|udp|src|dst)\s+)*port\s+([\w-]+)")
 
 
@@ -47,9 +49,8 @@ def _named(end: str) -> Rows:
         if port and not 0 < int(port) < 1 << 16:
             raise ValueError
     except ValueError:
-        raise UsageError(
-            f"--server {visible(end)}: give an address, a port, or both: 10.0.0.1, 1235, 10.0.0.1:1235, [::1]:1235"
-        ) from None
+        told = _("--server {end}: give an address, a port, or both: {examples}")
+        raise UsageError(told.format(end=visible(end), examples=", ".join(_ENDS))) from None
     return _row(Evidence.NAMED, network, int(port or 0))
 
 

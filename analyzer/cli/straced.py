@@ -118,7 +118,8 @@ class Straced:
         for at, (path, log, _records) in enumerate(self.seen.logs):
             calls = len(self.seen.calls[at])
             text = counted("{log}: {n} call on TCP and UDP sockets", "{log}: {n} calls on TCP and UDP sockets", calls)
-            yield f"{text.format(log=visible(path), n=f'{calls:,}')}; {_clock(log.clock, self.seen.offsets[at])}."
+            told = text.format(log=visible(path), n=f"{calls:,}")
+            yield _("{calls}; {clock}.").format(calls=told, clock=_clock(log.clock, self.seen.offsets[at]))
             if log.first_unreadable:
                 line, words = log.first_unreadable
                 text = counted(

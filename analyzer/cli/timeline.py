@@ -83,7 +83,7 @@ def command(
     tcpdump's. With --tcpdump names are looked up unless -n is given; otherwise only --hosts and --services name things.
     """
     if flags["time"] > MOST_TIME_FLAGS:
-        raise UsageError("only -t, -tt, -ttt, -tttt and -ttttt are supported")
+        raise UsageError(_("only -t, -tt, -ttt, -tttt and -ttttt are supported"))
     if not tcpdump and not hosts and not services:
         flags["numeric"] = 1
     names = None if flags["numeric"] else Names(hosts, services)

@@ -19,6 +19,7 @@ from analyzer.explain.causes import Cause
 from analyzer.explain.departed import Departed
 from analyzer.explain.kernel_counters import KernelCounters
 from analyzer.explain.kernel_states import KernelStates
+from analyzer.language import _, text
 from analyzer.pipeline import Lives, Run
 from analyzer.render.quantities import count, counted, size
 from analyzer.render.screen import Screen
@@ -29,7 +30,7 @@ from analyzer.tables import NO_SERVERS, Frames, Rows, rows_of
 _MOST_OF_A_LIFE = 1_000
 """Packets kept of each of the first connections, to tell their lives at the end."""
 
-_ADVICE = "-w FILE saves them all for read, a filter leaves fewer"
+_ADVICE = text("-w FILE saves them all for read, a filter leaves fewer")
 
 
 class Watch:
@@ -139,35 +140,38 @@ class Watch:
 def _let_go(departed: Departed, most: int) -> str:
     """What became of connections that are no longer in the table."""
     endings = ((int(number), ENDINGS[Cause(cause)].text) for cause, number in enumerate(departed.by_cause))
-    kinds = [f"{count(number)} {text}" for number, text in sorted(endings, reverse=True) if number]
+    kinds = [f"{count(number)} {ending}" for number, ending in sorted(endings, reverse=True) if number]
     if departed.udp:
         kinds.append(f"{count(departed.udp)} UDP")
-    return (
-        f"{counted(departed.count, 'connection')} let go before the end, to keep at most {count(most)} "
-        f"(--max-connections): {', '.join(kinds)}; {counted(departed.packets, 'packet')}, "
-        f"{size(departed.payload_bytes)}"
-    )
+    return _(
+        "{connections} let go before the end, to keep at most {most} (--max-connections): {kinds}; {packets}, {bytes}"
+    ).format(
+        connections=counted(departed.count, "connection"), most=count(most), kinds=_(", ").join(kinds),
+        packets=counted(departed.packets, "packet"), bytes=size(departed.payload_bytes),
+    )  # fmt: skip
 
 
 def _saved(saver: CaptureWriter) -> str:
     first, last = saver.paths[0], saver.paths[-1]
     where = str(first) if first == last else f"{first} … {last}"
-    latest = ", the latest" if saver.has_latest_only else ""
-    return f"{counted(saver.packets, 'packet')} saved{latest} to {visible(where)}"
+    told = _("{packets} saved, the latest to {files}") if saver.has_latest_only else _("{packets} saved to {files}")
+    return told.format(packets=counted(saver.packets, "packet"), files=visible(where))
 
 
 def _agreement(kernel: KernelStates) -> Iterator[str]:
     """How the states agree with Linux's."""
     if not kernel.states:
-        yield " kernel: no state could be compared"
+        yield " " + _("kernel: no state could be compared")
         return
     share = 100 * kernel.agreed / kernel.states
-    yield (
-        f" kernel: {counted(kernel.states, 'state')} compared at {counted(kernel.instants, 'instant')}, "
-        f"{count(kernel.states - kernel.agreed)} different ({share:.2f} % agree)"
-    )
+    told = _("kernel: {states} compared at {instants}, {different} different ({share} % agree)")
+    yield " " + told.format(
+        states=counted(kernel.states, "state"), instants=counted(kernel.instants, "instant"),
+        different=count(kernel.states - kernel.agreed), share=f"{share:.2f}",
+    )  # fmt: skip
     for one in kernel.differences.values():
-        yield (
-            f"  connection {one.connection}, {SIDES[one.side].text}, after packet {one.packet}: "
-            f"{STATES[one.inferred].text} here, {STATES[one.linux].text} in the kernel"
-        )
+        told = _("connection {number}, {side}, after packet {packet}: {ours} here, {theirs} in the kernel")
+        yield "  " + told.format(
+            number=one.connection, side=SIDES[one.side].text, packet=one.packet, ours=STATES[one.inferred].text,
+            theirs=STATES[one.linux].text,
+        )  # fmt: skip

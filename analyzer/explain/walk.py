@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from analyzer.tables import ACK, RST, SYN, Life, Side
-from analyzer.tcp.states import FIGURE_5, FIRST_SEGMENT, State
+from analyzer.tcp.states import ANY_OTHER, FIGURE_5, FIRST_SEGMENT, State
 
 
 class How(IntEnum):
@@ -69,7 +69,7 @@ def walk(life: Life) -> tuple[Path, Path]:
 
 def states_before(flags: int, side: Side) -> tuple[State, State]:
     """The states of client and server before the first packet seen, which ``side`` sent."""
-    kind = "any other"
+    kind = ANY_OTHER
     if flags & SYN:
         kind = "SYN,ACK" if flags & ACK else "SYN"
     sender, receiver = FIRST_SEGMENT[kind]

@@ -10,7 +10,6 @@ certain.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from analyzer.explain.calls import Call, Certainty
@@ -19,6 +18,7 @@ from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.segment import Segment
 from analyzer.render.untrusted import visible
 from analyzer.render.words import QUIET, SIDES, Word
+from analyzer.render.wrapping import wrap
 from analyzer.tables import Side
 
 _MOST_LINES = 3
@@ -94,7 +94,7 @@ class Beside:
             sentences.append(_("The server's socket calls are inferred from the packets; ? marks those only likely."))
         if self._infers_close:
             sentences.append(_("close() may also be the end of the program."))
-        yield from textwrap.wrap(" ".join(sentences), width, initial_indent=" ", subsequent_indent=" ")
+        yield from wrap(" ".join(sentences), width, " ", " ")
 
 
 def in_a_row(some: Sequence[Call], screen: Screen, width: int) -> tuple[str, int]:
@@ -106,7 +106,7 @@ def in_a_row(some: Sequence[Call], screen: Screen, width: int) -> tuple[str, int
         before = _BETWEEN_CALLS if text else ""
         room = width - used - len(before)
         if room >= _LEAST_IN_A_ROW:
-            told = fit(f"{side.text}: {word.text}", room)
+            told = fit(_("{side}: {call}").format(side=side.text, call=word.text), room)
             text += f"{before}{screen.paint(told, f'{word.style} {side.style}'.lstrip())}"
             used += len(before) + cells(told)
     return text, used

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from analyzer.explain.findings import PortScan, SynFlood
@@ -11,6 +10,7 @@ from analyzer.render.addresses import address, endpoint
 from analyzer.render.quantities import count, duration
 from analyzer.render.screen import Screen
 from analyzer.render.words import LOUD, TROUBLE_GLYPH
+from analyzer.render.wrapping import wrap
 from analyzer.tables import Side
 
 _LONGEST_LINE = 100
@@ -23,7 +23,7 @@ def findings(found: Sequence[PortScan | SynFlood], screen: Screen) -> Iterator[s
     width = min(screen.width, _LONGEST_LINE)
     for one in found:
         sentence = _scan(one) if isinstance(one, PortScan) else _flood(one)
-        for line in textwrap.wrap(sentence, width, initial_indent=f"{TROUBLE_GLYPH} ", subsequent_indent="  "):
+        for line in wrap(sentence, width, f"{TROUBLE_GLYPH} ", "  "):
             yield screen.paint(line, LOUD)
 
 

@@ -11,7 +11,6 @@ telling first; events that do not fit get a row of their own.
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from analyzer.explain.calls import Call
 from analyzer.explain.walk import PASSED, states_before
+from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, port, shortened
 from analyzer.render.arrow import SPACIOUS, arrow
 from analyzer.render.calls import Beside, call_word, calls_hidden, lines_of
@@ -31,21 +31,17 @@ from analyzer.render.segment import Segment, Traffic, segments, traffic
 from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
 from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
+from analyzer.render.wrapping import wrap
 from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
 
 _PAUSE_NS = 1_000_000_000
 """A pause from this length on is pointed out."""
 
-_PASSED = {
-    moved: "by ESTAB" if state == State.ESTABLISHED else f"by {STATES[state].text}" for moved, state in PASSED.items()
-}
-"""What is passed when one segment moves an endpoint over two of figure 5's arrows; ESTAB is the figure's own word."""
-
 _LEGENDS = (
-    'flags seq:next (bytes) ack window "payload"',
-    'flags seq:next (bytes) ack "payload"',
-    'flags seq:next (bytes) "payload"',
+    text('flags seq:next (bytes) ack window "payload"'),
+    text('flags seq:next (bytes) ack "payload"'),
+    text('flags seq:next (bytes) "payload"'),
 )
 _LONGEST_SENTENCE_LINE = 100
 
@@ -96,7 +92,7 @@ class _Ladder:
         """From the heading to the closing sentence."""
         yield from self._heading()
         for run in phase_runs(self._segments):
-            word = PHASES[Phase(self._segments[run.start].phase)] if self._is_tcp else CONVERSATION
+            word = PHASES[Phase(self._segments[run.start].phase)] if self._is_tcp else _conversation()
             packets, *rest = _totals(traffic(self._segments[run.start : run.stop]))
             yield self._grid.banner(word, packets, " · ".join(rest))
             bar = self._screen.paint(word.glyph, word.style)
@@ -111,7 +107,7 @@ class _Ladder:
             yield from remarks_on(self._story.life, self._screen, has_losses=self._story.has_losses, whole=self._all)
         if self._story.why:
             width = min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1
-            yield from textwrap.wrap(self._story.why, width, initial_indent=" ", subsequent_indent=" ")
+            yield from wrap(self._story.why, width, " ", " ")
             yield ""
 
     def _heading(self) -> Iterator[str]:
@@ -126,7 +122,7 @@ class _Ladder:
         lasted = duration(int(story.connection["last_ns"] - story.connection["first_ns"]))
         facts = [Word(packets), story.ending, *troubles_of(story.endpoints), Word(lasted)]
         for fact, style in ((marked(word), word.style) for word in facts):
-            if fact and cells(plain) + len(fact) + 3 <= self._grid.width:
+            if fact and cells(plain) + cells(fact) + 3 <= self._grid.width:
                 plain += f" · {fact}"
                 line += f" · {paint(fact, style)}"
         yield paint("─" * self._grid.width, QUIET)
@@ -134,7 +130,8 @@ class _Ladder:
         yield from tunnels(story.life, self._screen)
         yield ""
         names = [f"{SIDES[side].text} :{port(story.connection, side)}" for side in Side]
-        yield self._grid.heads(names[0], _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else (), names[1])
+        legends = tuple(map(_, _LEGENDS[self._grid.inside < SPACIOUS :] if self._is_tcp else ()))
+        yield self._grid.heads(names[0], legends, names[1])
         processes = [fit(self._calls.process(side), self._grid.side_width) for side in Side]
         if any(processes):
             yield self._grid.row(" ", client=processes[0], server=processes[1])
@@ -151,7 +148,7 @@ class _Ladder:
         note = Word("")
         if remarks and grid.note_width:
             note = Word(" ".join(marked(word) for word in remarks), max(word.style for word in remarks))
-        in_note = 0 < len(note.text) <= grid.note_width
+        in_note = 0 < cells(note.text) <= grid.note_width
         middle, left_out = arrow(
             segment, grid.inside, self._screen, self._shifts[side], [] if in_note else remarks, is_tcp=self._is_tcp
         )
@@ -219,7 +216,7 @@ class _Ladder:
         elif index:
             pause = self._segments[index].ts_ns - self._segments[index - 1].ts_ns
             if pause >= _PAUSE_NS:
-                yield self._grid.aside(bar, f"{duration(pause)} later")
+                yield self._grid.aside(bar, _("{time} later").format(time=duration(pause)))
 
     def _states_entered(self, index: int) -> tuple[list[str], list[str]]:
         """For each side the state that this packet moved it to, and the one that it passed; empty where none."""
@@ -233,7 +230,7 @@ class _Ladder:
             before = self._states_before()
         after = (State(segment.client_state), State(segment.server_state))
         entered = [STATES[new].text if new != old else "" for old, new in zip(before, after, strict=True)]
-        return entered, [_PASSED.get(pair, "") for pair in zip(before, after, strict=True)]
+        return entered, [_passed(*pair) for pair in zip(before, after, strict=True)]
 
     def _states_before(self) -> tuple[State, State]:
         """The states of client and server before the first packet seen."""
@@ -246,8 +243,8 @@ class _Ladder:
         yield self._folded(traffic(some), bar)
         if seen := self._calls.seen_at(some):
             yield self._grid.aside(bar, calls_hidden(seen))
-        for text in self._trouble(some):
-            yield self._grid.aside(bar, text, style=LOUD)
+        for told in self._trouble(some):
+            yield self._grid.aside(bar, told, style=LOUD)
         if self._story.life.omitted and hidden.start < len(self._segments) // 2 <= hidden.stop:
             yield self._omission(bar)
 
@@ -272,6 +269,14 @@ class _Ladder:
         """What goes wrong in packets that are not shown."""
         tally = Counter(word for segment in some if segment.events for word in self._events(segment.events))
         return [f"{number:,} {marked(word)}" for word, number in tally.most_common() if word.style == LOUD]
+
+
+def _passed(before: State, after: State) -> str:
+    """The state that a segment moved an endpoint over, if it did; ESTAB is figure 5's own word."""
+    state = PASSED.get((before, after))
+    if state is None:
+        return ""
+    return _("by {state}").format(state="ESTAB" if state == State.ESTABLISHED else STATES[state].text)
 
 
 class _Around(NamedTuple):
@@ -300,6 +305,11 @@ def _aligned(client: list[Word], server: list[Word], *, at_end: bool = False) ->
         yield from zip_longest(client, server, fillvalue=Word(""))
 
 
+def _conversation() -> Word:
+    """What stands where a phase would, for UDP."""
+    return CONVERSATION._replace(text=_(CONVERSATION.text))
+
+
 def _totals(total: Traffic) -> list[str]:
     """Packets, octets each way and time; what is nothing is left out."""
     facts = [counted(total.packets, "packet")]
@@ -317,7 +327,7 @@ def _turn_text(turn: Turn, width: int) -> str:
     if turn.packets > 1:
         facts.append(counted(turn.packets, "packet"))
     if turn.wait_ns >= 0:
-        facts.append(f"{duration(turn.wait_ns)} later")
-    while sum(len(fact) + 3 for fact in facts) - 3 > width and len(facts) > 2:
+        facts.append(_("{time} later").format(time=duration(turn.wait_ns)))
+    while sum(cells(fact) + 3 for fact in facts) - 3 > width and len(facts) > 2:
         del facts[2]
     return " · ".join(facts)

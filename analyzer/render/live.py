@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from analyzer.explain.causes import Cause, cause_of
+from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import count, counted, duration, size
 from analyzer.render.screen import Screen, cells, fit
@@ -59,7 +60,7 @@ class Heading(NamedTuple):
     """Name of the file that packets are saved to, if any."""
     let_go: int = 0
     """Connections that are no longer in the tables."""
-    keys: str = "q quits"
+    keys: str = ""
     """What a person can do."""
     finding: Word = Word("")
     """What a person should know of, in a line of its own."""
@@ -74,16 +75,16 @@ class _Column(NamedTuple):
 
 _COLUMNS = (
     _Column("#", right=True),
-    _Column("client"),
-    _Column("server"),
-    _Column("program", dispensable=1),
-    _Column("phase", dispensable=2),
-    _Column("client is"),
-    _Column("server is"),
-    _Column("packets", right=True, dispensable=4),
-    _Column("bytes", right=True, dispensable=5),
-    _Column("age", right=True, dispensable=3),
-    _Column("last"),
+    _Column(text("client")),
+    _Column(text("server")),
+    _Column(text("program"), dispensable=1),
+    _Column(text("phase"), dispensable=2),
+    _Column(text("client is")),
+    _Column(text("server is")),
+    _Column(text("packets"), right=True, dispensable=4),
+    _Column(text("bytes"), right=True, dispensable=5),
+    _Column(text("age"), right=True, dispensable=3),
+    _Column(text("last")),
 )
 _CLIENT, _SERVER, _PROGRAM, _PHASE, _CLIENT_STATE, _SERVER_STATE, _PACKETS, _BYTES, _AGE, _LAST = range(1, 11)
 _STATE_WIDTH = max(len(word.text) for word in STATES.values())
@@ -94,9 +95,9 @@ class LiveTable:
 
     def __init__(self, watched: Watched, owners: Owners) -> None:
         self._watched, self._owners = watched, owners
-        self._widths = [len(column.heading) for column in _COLUMNS]
+        self._widths = [cells(_(column.heading)) for column in _COLUMNS]
         self._widths[_CLIENT_STATE] = self._widths[_SERVER_STATE] = _STATE_WIDTH
-        self._widths[_PHASE] = max(len(word.text) for word in PHASES.values())
+        self._widths[_PHASE] = max(cells(word.text) for word in PHASES.values())
 
     def lines(
         self, heading: Heading, connections: Rows, endpoints: Rows, now_ns: int, screen: Screen, room: int
@@ -110,8 +111,8 @@ class LiveTable:
             lines.append(f" {screen.paint(line, heading.finding.style)}")
         chosen, living = self._watched.choose(connections, endpoints, now_ns, room - len(lines) - 2)
         if not chosen:
-            text = "no connection lives" if len(connections) else "waiting for packets"
-            return [*lines, screen.paint(f" {text}", QUIET)]
+            told = _("no connection lives") if len(connections) else _("waiting for packets")
+            return [*lines, screen.paint(f" {told}", QUIET)]
         rows = []
         over = has_ended(connections[chosen], endpoints[chosen], now_ns).tolist()
         for row, is_over in zip(chosen, over, strict=True):
@@ -121,21 +122,21 @@ class LiveTable:
         more = living - len(rows)
         has_room = more <= 0 and len(lines) + 1 + 2 * len(rows) <= room
         shown, gap = self._fit(rows, screen.width, has_room)
-        lines.append(screen.paint(" " + _join([Word(column.heading) for column in _COLUMNS], shown, gap), QUIET))
+        lines.append(screen.paint(" " + _join([Word(_(column.heading)) for column in _COLUMNS], shown, gap), QUIET))
         for cells_of_row, row in zip(rows, chosen, strict=True):
             bar = self._bar(connections[row], screen)
             lines.append(bar + _join(cells_of_row, shown, gap, screen))
-            if has_room and (details := self._details(cells_of_row, shown)):
+            if has_room and (details := self._details(cells_of_row, endpoints[row], shown)):
                 indent = " " * (shown[0] + 3)
                 lines.append(indent + screen.paint(fit(details, screen.width - len(indent)), QUIET))
         if more > 0:
-            lines.append(screen.paint(f" … {count(more)} more", QUIET))
+            lines.append(screen.paint(" " + _("… {n} more").format(n=count(more)), QUIET))
         return lines
 
     def _row(self, connection: Rows, endpoints: Rows, last: Word, is_over: bool, now_ns: int) -> list[Word]:
         """The cells of a connection."""
         is_tcp = connection["protocol"] == Protocol.TCP
-        phase = PHASES[Phase(int(connection["phase"]))] if is_tcp else CONVERSATION
+        phase = PHASES[Phase(int(connection["phase"]))] if is_tcp else CONVERSATION._replace(text=_(CONVERSATION.text))
         until_ns = int(connection["last_ns"]) if is_over else now_ns
         words = [
             Word(str(connection["number"])),
@@ -152,7 +153,7 @@ class LiveTable:
             words[_CLIENT_STATE] = words[_SERVER_STATE] = Word("")
         if is_over:
             cause = Cause(cause_of(connection, *endpoints))
-            ending = ENDINGS[cause] if is_tcp or cause else Word("silent")
+            ending = ENDINGS[cause] if is_tcp or cause else Word(_("silent"))
             words = [word._replace(style=QUIET) for word in words]
             words[_LAST] = Word(marked(ending), ending.style or QUIET)
         return words
@@ -194,15 +195,14 @@ class LiveTable:
             row[_LAST] = row[_LAST]._replace(text=fit(row[_LAST].text, widths[_LAST]))
         return {k: widths[k] for k in shown}, gap
 
-    def _details(self, row: list[Word], shown: Collection[int]) -> str:
+    def _details(self, row: list[Word], endpoints: Rows, shown: Collection[int]) -> str:
         """What found no room in the row."""
-        packets = row[_PACKETS].text
         texts = {
             _LAST: row[_LAST].text, _PROGRAM: row[_PROGRAM].text,
-            _PACKETS: f"{packets} packet" if packets == "1" else f"{packets} packets",
+            _PACKETS: counted(int(endpoints["packets"].sum()), "packet"),
             _BYTES: row[_BYTES].text, _AGE: row[_AGE].text,
         }  # fmt: skip
-        return " · ".join(text for k, text in texts.items() if k not in shown and text)
+        return " · ".join(told for k, told in texts.items() if k not in shown and told)
 
     def _bar(self, connection: Rows, screen: Screen) -> str:
         word = PHASES[Phase(int(connection["phase"]))] if connection["protocol"] == Protocol.TCP else CONVERSATION
@@ -215,23 +215,23 @@ def _heading(heading: Heading, screen: Screen) -> str:
     facts = [Word(visible(heading.filter_expression)), Word(clock), Word(counted(heading.packets, "packet"))]
     if heading.lost is not None:
         style, glyph = (LOUD, TROUBLE_GLYPH) if heading.lost else ("", "")
-        facts.append(Word(f"{count(heading.lost)} lost", style, glyph))
+        facts.append(Word(_("{n} lost").format(n=count(heading.lost)), style, glyph))
     if heading.let_go:
-        facts.append(Word(f"{count(heading.let_go)} let go"))
+        facts.append(Word(_("{n} let go").format(n=count(heading.let_go))))
     if heading.saved_to:
-        facts.append(Word(f"saved to {visible(os.path.basename(heading.saved_to))}"))
-    text = f"live on {visible(heading.interface)}"
-    line, used = screen.paint(text, "bold"), cells(text) + 1
+        facts.append(Word(_("saved to {file}").format(file=visible(os.path.basename(heading.saved_to)))))
+    title = _("live on {interface}").format(interface=visible(heading.interface))
+    line, used = screen.paint(title, "bold"), cells(title) + 1
     room = screen.width - 2
     longest = room - sum(cells(marked(fact)) + 3 for fact in facts[1:]) - used - 3
     facts[0] = facts[0]._replace(text=fit(facts[0].text, max(longest, 8)))
     for fact in facts:
-        text = marked(fact)
-        if text and used + cells(text) + 3 <= room:
-            line += f" · {screen.paint(text, fact.style)}"
-            used += cells(text) + 3
-    if used + len(heading.keys) + 3 <= room:
-        line += " " * (room - used - len(heading.keys)) + screen.paint(heading.keys, QUIET)
+        told = marked(fact)
+        if told and used + cells(told) + 3 <= room:
+            line += f" · {screen.paint(told, fact.style)}"
+            used += cells(told) + 3
+    if used + cells(heading.keys) + 3 <= room:
+        line += " " * (room - used - cells(heading.keys)) + screen.paint(heading.keys, QUIET)
     return f" {line}"
 
 
@@ -239,8 +239,8 @@ def _join(row: list[Word], shown: Mapping[int, int], gap: int, screen: Screen | 
     texts = []
     for k, width in shown.items():
         blanks = " " * (width - cells(row[k].text))
-        text = screen.paint(row[k].text, row[k].style) if screen else row[k].text
-        texts.append(blanks + text if _COLUMNS[k].right else text + blanks)
+        told = screen.paint(row[k].text, row[k].style) if screen else row[k].text
+        texts.append(blanks + told if _COLUMNS[k].right else told + blanks)
     return " " + (" " * gap).join(texts).rstrip()
 
 

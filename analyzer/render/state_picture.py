@@ -11,7 +11,6 @@ listed.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, zip_longest
 
@@ -21,6 +20,7 @@ from analyzer.render.figure_5 import BOX_WIDTH, HEIGHT, LETTERS, WIDTH, Arrow, P
 from analyzer.render.quantities import duration
 from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.words import LOUD, QUIET, SIDES, STATES
+from analyzer.render.wrapping import wrap
 from analyzer.tables import Side
 from analyzer.tcp.states import State
 
@@ -124,10 +124,11 @@ class _Canvas:
         self._styles = [[""] * WIDTH for _row in range(HEIGHT)]
 
     def put(self, x: int, y: int, words: str, style: str = "") -> None:
-        """Write characters of one column each; what finds no room is left out."""
+        """Write words; what finds no room is left out. A character of two columns leaves the second cell empty."""
         words = fit(words, WIDTH - x)
-        self._cells[y][x : x + len(words)] = words
-        self._styles[y][x : x + len(words)] = [style] * len(words)
+        filled = [cell for character in words for cell in (character, "")[: cells(character)]]
+        self._cells[y][x : x + len(filled)] = filled
+        self._styles[y][x : x + len(filled)] = [style] * len(filled)
 
     def draw(self, arrow: Arrow) -> None:
         """An arrow, its label and its marks."""
@@ -169,7 +170,7 @@ class _Canvas:
     def lines(self, screen: Screen) -> Iterator[_Row]:
         """Rows with their styles, and how long each is."""
         for row, styles in zip(self._cells, self._styles, strict=True):
-            used = len("".join(row).rstrip())
+            used = cells("".join(row).rstrip())
             line, begin = "", 0
             for x in range(1, used + 1):
                 if x == used or styles[x] != styles[begin]:
@@ -188,12 +189,11 @@ def _inside(place: Place, side: Side) -> str:
 
 
 def _leaps(place: Place) -> str:
-    """``RST c2 s2``: without colour and in English, as the figure's labels are."""
-    words = {how: word for how, (word, _sentence) in HOWS.items()}
+    """``RST c2 s2``: why a side's move is no arrow, and its mark."""
     hows = dict.fromkeys(mark.how for mark in place.leaps)
     texts = [mark.text if mark.packet else LETTERS[mark.side] for mark in place.leaps]
     return " ".join(
-        " ".join([words[how], *(one for one, mark in zip(texts, place.leaps, strict=True) if mark.how == how)])
+        " ".join([_(HOWS[how][0]), *(one for one, mark in zip(texts, place.leaps, strict=True) if mark.how == how)])
         for how in hows
     )
 
@@ -226,7 +226,7 @@ def _explained(paths: tuple[Path, Path], until_ns: int, screen: Screen) -> Itera
     if any("≥" in _time(visit, until_ns) for visit in visits):
         sentences.append(_("≥: so long at least; it began before the capture, or was not yet over when it ended."))
     for sentence in sentences:
-        for line in textwrap.wrap(sentence, min(screen.width, _LONGEST_LINE) - 1):
+        for line in wrap(sentence, min(screen.width, _LONGEST_LINE) - 1):
             yield screen.paint(f" {line}", QUIET)
     if sentences:
         yield ""

@@ -151,10 +151,11 @@ def _walked(marks: tuple[Mark, ...]) -> str:
 
 def _place(place: Place) -> str:
     state, x, y, _is_end = place.box
-    told = [f"{SIDES[side].text}: {_for(place.stays[side])}" for side in place.visitors if side in place.stays]
+    told = [SIDES[side].text + _(": ") + _for(place.stays[side]) for side in place.visitors if side in place.stays]
     told += [_away(mark) for mark in place.leaps]
-    here = ", ".join(SIDES[side].text for side in place.visitors)
-    title = f"{STATES[state].text}. {'; '.join(told) or here or _('Nobody was here.')}"
+    here = _(", ").join(SIDES[side].text for side in place.visitors)
+    about = _("; ").join(told) or here or _("Nobody was here.")
+    title = f"{STATES[state].text}. {about}"
     parts = [f'<g class="{"visited" if place.visitors else "unvisited"}" role="img">', _titled(title)]
     size = f'width="{BOX_WIDTH * _CELL_X}" height="{BOX_HEIGHT * _CELL_Y}"'
     parts.append(f'<rect x="{x * _CELL_X}" y="{y * _CELL_Y}" {size} rx="7"/>')
@@ -177,7 +178,7 @@ def _for(one: Stay) -> str:
 def _away(mark: Mark) -> str:
     """A move that is no arrow, in words."""
     at = _(", packet {packet}").format(packet=mark.packet) if mark.packet else ""
-    return f"{SIDES[mark.side].text}{at}: {_(HOWS[mark.how][1])}"
+    return SIDES[mark.side].text + at + _(": ") + _(HOWS[mark.how][1])
 
 
 def _listed(side: Side, path: Path, until_ns: int) -> list[str]:

@@ -17,14 +17,13 @@ from types import MappingProxyType
 
 from analyzer.explain.calls import Call
 from analyzer.render.calls import Beside, in_a_row
-from analyzer.render.screen import Screen, cells, fit
+from analyzer.render.screen import Screen, cells, fit, ljust
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.untrusted import visible
 from analyzer.render.words import PHASES, SIDES, STATES, Word, events_of, marked
 from analyzer.tables import Batch, Event, Phase, Protocol, Side
 from analyzer.tcp.states import State
 
-_PHASE_WIDTH = max(len(word.text) for word in PHASES.values())
 _STATE_WIDTH = max(len(word.text) for word in STATES.values())
 _PHASE_FROM = 100
 """Narrower terminals show the phase by the colour of its bar alone, and of tcpdump's line only what tells most."""
@@ -63,9 +62,12 @@ class Timeline:
         self._number_width, self._connection_width = 2, 1
         self._has_phase = not screen.terminal or screen.width >= _PHASE_FROM
         self._has_addresses = not screen.terminal or screen.width >= _ADDRESSES_FROM
+        self._phase_width = max(cells(word.text) for word in PHASES.values())
+        self._bar_width = 1 if screen.color or self._has_phase else max(cells(word.text[0]) for word in PHASES.values())
         self._bars = {int(phase): self._bar(word) for phase, word in PHASES.items()}
+        self._arrows = [screen.paint(SIDES[side].glyph, SIDES[side].style) for side in Side]
         self._columns: dict[tuple[int, int, int, bool], str] = {}
-        self._columns_width = 2 * (_STATE_WIDTH + 1) + (_PHASE_WIDTH + 1 if self._has_phase else 0)
+        self._columns_width = 2 * (_STATE_WIDTH + 1) + (self._phase_width + 1 if self._has_phase else 0)
         self._remarks: dict[tuple[int, bool], tuple[str, int]] = {}
         self._introduced: set[int] = set()
 
@@ -80,7 +82,7 @@ class Timeline:
         is_usual = not _UNUSUAL.search(printed)
         number_width = self._number_width = max(self._number_width, len(str(frames.number[-1])))
         connection_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max())))
-        room = self._screen.width - (number_width + connection_width + 3 + self._columns_width)
+        room = self._screen.width - (self._bar_width + number_width + connection_width + 2 + self._columns_width)
         start = 0
         for number, connection, side, phase, client, server, events, refers_to, repeat, protocol, stop in zip(
             frames.number.tolist(), labels.connection.tolist(), labels.side.tolist(), labels.phase.tolist(),
@@ -116,8 +118,7 @@ class Timeline:
                         self._introduced.clear()
                     self._introduced.add(connection)
                     yield self._introduction(connection, match[2 + side], match[3 - side])
-                arrow = self._screen.paint(SIDES[Side(side)].glyph, SIDES[Side(side)].style)
-                before = f"{before}{match[1]} {arrow} {remark}"
+                before = f"{before}{match[1]} {self._arrows[side]} {remark}"
                 line = line[match.end() :]
                 if not self._has_phase:
                     line = _DISPENSABLE.sub("", line)
@@ -129,16 +130,16 @@ class Timeline:
 
     def _bar(self, word: Word) -> str:
         """The phase's bar, or its initial where neither colour nor a column tells the phase."""
-        if self._screen.color or self._has_phase or word == PHASES[Phase.NONE]:
+        if self._screen.color or self._has_phase:
             return self._screen.paint(word.glyph, word.style)
-        return word.text[0]
+        return ljust(word.glyph if word == PHASES[Phase.NONE] else word.text[0], self._bar_width)
 
     def _make_columns(self, phase: int, client: int, server: int, has_states: bool) -> str:
         """Phase and states."""
         paint, word = self._screen.paint, PHASES[Phase(phase)]
         text = ""
         if self._has_phase:
-            text = paint(f"{word.text if has_states else '':<{_PHASE_WIDTH}} ", word.style)
+            text = paint(f"{ljust(word.text if has_states else '', self._phase_width)} ", word.style)
         for side, state in zip(Side, (client, server), strict=True):
             name = STATES[State(state)].text if has_states else ""
             text += paint(f"{name:<{_STATE_WIDTH}} ", SIDES[side].style)
@@ -169,7 +170,7 @@ class Timeline:
         some = [call for call in calls if not self._stands_beside(call)]
         if not some:
             return ""
-        before = f"{connection:>{self._number_width + self._connection_width + 2}} "
+        before = f"{connection:>{self._bar_width + self._number_width + self._connection_width + 1}} "
         text, _ = in_a_row(some, self._screen, self._screen.width - len(before) if self._screen.terminal else 1_000)
         return f"{before}{text}\n"
 
@@ -179,7 +180,7 @@ class Timeline:
 
     def _introduction(self, connection: int, client: str, server: str) -> str:
         """Whose packets will have this connection's number."""
-        number = f"{connection:>{self._number_width + self._connection_width + 2}}"
+        number = f"{connection:>{self._bar_width + self._number_width + self._connection_width + 1}}"
         names = f"{client} → {server}"
         if len(number) + 1 + len(names) > self._screen.width:
             return f"{number} {fit(names, self._screen.width - len(number) - 1)}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Iterable, Iterator
 
@@ -13,6 +12,7 @@ from analyzer.render.quantities import count, duration
 from analyzer.render.screen import Screen
 from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, TROUBLE_GLYPH, Word
+from analyzer.render.wrapping import wrap
 from analyzer.tables import Side
 from analyzer.tcp.states import State
 
@@ -62,7 +62,7 @@ def _most(found: Iterable[Waiting]) -> Iterator[Waiting]:
 def _lines(sentences: Iterable[str], screen: Screen) -> Iterator[str]:
     width = min(screen.width, _LONGEST_LINE) - 1
     for sentence in sentences:
-        yield from textwrap.wrap(sentence, width, initial_indent=" ", subsequent_indent=" ")
+        yield from wrap(sentence, width, " ", " ")
 
 
 def _told_at_the_end(one: Waiting, end_ns: int) -> str:

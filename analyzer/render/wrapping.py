@@ -9,6 +9,9 @@ from analyzer.render.screen import cells
 
 _WIDE = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6"
 _OPENING, _CLOSING = "（《〈「『【〔“‘", "，。、；：？！）》〉」』】〕”’…%"
+_STOPS = tuple("，。、；：？！")
+"""They bring a blank of their own, so that none follows between sentences."""
+
 _UNIT = rf"[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}]+)[{_CLOSING}]*|[{_OPENING}]+|\s+"
 """What stays on one line: a wide character or a word, with the marks that may not be parted from it; or blanks."""
 
@@ -24,6 +27,8 @@ def wrap(text: str, width: int, indent: str = "", subsequent_indent: str = "") -
         if is_begun and not is_blank and cells(line) + cells(unit) > width:
             lines.append(line.rstrip())
             line, is_begun = subsequent_indent, False
+        if is_blank and line.endswith(_STOPS):
+            continue
         if is_begun or not is_blank:
             line += " " if is_blank else unit
             is_begun = True

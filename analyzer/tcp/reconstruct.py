@@ -64,7 +64,7 @@ from analyzer.tcp.phases import phase_of
 from analyzer.tcp.reasons import note_ignored_ack, note_reset, note_stall, note_tries, note_unreachable, note_wait
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.speakers import NOBODY, may_turn, turn_round
-from analyzer.tcp.states import FIRST_SEGMENT, Opened, State, transition_table
+from analyzer.tcp.states import ANY_OTHER, FIRST_SEGMENT, Opened, State, transition_table
 from analyzer.tcp.summary import count_segment
 from analyzer.tcp.unacknowledged import MOST_ROWS, give_back_rows, is_full
 
@@ -77,7 +77,7 @@ FIRST_UNACKED = 1 << 19
 # FIRST_SEGMENT's cells, in a form that a kernel reads
 BEFORE_SYN_SENDER, BEFORE_SYN_RECEIVER = FIRST_SEGMENT["SYN"]
 BEFORE_SYN_ACK_SENDER, BEFORE_SYN_ACK_RECEIVER = FIRST_SEGMENT["SYN,ACK"]
-BEFORE_OTHER_SENDER, BEFORE_OTHER_RECEIVER = FIRST_SEGMENT["any other"]
+BEFORE_OTHER_SENDER, BEFORE_OTHER_RECEIVER = FIRST_SEGMENT[ANY_OTHER]
 
 
 class Reconstruction:

@@ -134,11 +134,13 @@ RESETS = (
     *((state, I.SND_RST, S.CLOSED) for state in S if state not in (S.CLOSED, S.LISTEN)),
 )
 
+ANY_OTHER = "any other"
+
 FIRST_SEGMENT = {
     # first segment seen: (its sender's state before it, its receiver's)
     "SYN": (S.CLOSED, S.LISTEN),
     "SYN,ACK": (S.SYN_RECEIVED, S.SYN_SENT),
-    "any other": (S.ESTABLISHED, S.ESTABLISHED),
+    ANY_OTHER: (S.ESTABLISHED, S.ESTABLISHED),
 }
 
 

@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import pytest
 
 from analyzer.explain.walk import Path, walk
+from analyzer.language import speak
 from analyzer.pipeline import lives, survey
 from analyzer.render.figure_5 import BOX_HEIGHT, BOX_WIDTH, BOXES, HEIGHT, ROUTES, WIDTH, label, picture
 from analyzer.render.screen import Screen, cells
 from analyzer.render.state_picture import state_picture
 from analyzer.render.state_svg import state_svg
-from analyzer.tables import ACK, Protocol, Side
+from analyzer.tables import ACK, RST, Protocol, Side
 from analyzer.tcp.states import FIGURE_5, Input, State
 from tests.render.made import life, segment
 
@@ -108,6 +109,18 @@ def test_every_width_has_room(capture: File) -> None:
         assert [line.rstrip() for line in plain] == [
             line.rstrip() for line in state_picture(paths, until_ns, Screen(width))
         ]
+
+
+def test_wide_characters_move_nothing() -> None:
+    some = [segment(number=4), segment(number=5, flags=RST, client_state=State.CLOSED, server_state=State.CLOSED)]
+    drawn = []
+    for language in ("en", "zh"):
+        speak(language)
+        drawn.append(list(state_picture(walk(life(some)), 0, Screen(WIDTH)))[2 : HEIGHT + 2])
+    english, chinese = drawn
+    assert "└assumed c s R…┘" in "".join(english)
+    assert "└推定 c s RST …┘" in "".join(chinese)
+    assert [cells(line) for line in english] == [cells(line) for line in chinese]
 
 
 def test_a_side_is_known_without_colour() -> None:

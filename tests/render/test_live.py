@@ -22,7 +22,7 @@ from analyzer.tcp.summary import SILENCE_NS
 MADE = Path(__file__).parents[2] / "captures" / "made"
 CAPTURES = sorted(path for path in MADE.iterdir() if path.suffix in (".pcap", ".pcapng"))
 SECOND = 1_000_000_000
-HEADING = Heading("lo", "port 1235", 12 * SECOND, 1_204, 0, "")
+HEADING = Heading("lo", "port 1235", 12 * SECOND, 1_204, 0, "", keys="q quits")
 
 
 def programs(connection: Rows) -> tuple[str, str]:

@@ -25,6 +25,7 @@ def test_words_are_textwraps() -> None:
         ("（参见）这里", 6, ["（参", "见）这", "里"]),
         ("--very-long-option 是", 8, ["--very-l", "ong-opti", "on 是"]),
         ("  空白 ", 10, ["空白"]),
+        ("关闭。 重置：5 B 后", 30, ["关闭。重置：5 B 后"]),
     ],
 )
 def test_wide_characters(text: str, width: int, lines: list[str]) -> None:
