@@ -288,6 +288,11 @@ def lacking(interface: str = "IFACE", filter_expression: str = "") -> str:
     return ""
 
 
+def allowing() -> str:
+    """The command that lets this Python capture, whoever runs it."""
+    return f"sudo setcap cap_net_raw,cap_net_admin=eip {shlex.quote(os.path.realpath(sys.executable))}"
+
+
 def rehearse() -> Frames:
     """Call every kernel of a live capture and of saving one, as ``ahead`` wants it; gives a frame for other kernels."""
     frames = ring.rehearse()
@@ -300,11 +305,10 @@ def _advice(interface: str, filter_expression: str) -> str:
     program = shutil.which("tcpflow-view")
     command = [program] if program else [sys.executable, "-m", "analyzer"]
     again = shlex.join([*command, "live", "-i", interface, *filter_expression.split()])
-    allowing = f"sudo setcap cap_net_raw,cap_net_admin=eip {shlex.quote(os.path.realpath(sys.executable))}"
     return _(
         "no permission to capture. Run it as root: {again} — or allow this Python to capture, once and for all: "
         "{allowing} — or let tcpdump capture: {piped}"
-    ).format(again=f"sudo {again}", allowing=allowing, piped=_through_tcpdump(interface, filter_expression))
+    ).format(again=f"sudo {again}", allowing=allowing(), piped=_through_tcpdump(interface, filter_expression))
 
 
 def _through_tcpdump(interface: str, filter_expression: str) -> str:

@@ -109,13 +109,14 @@ def command(
         if states_svg is not None:
             _write_svg(run, told[0], found[told[0]], states_svg, file)
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
-        calls, beneath = calls_on(screen, has_calls), _nothing
+        calls, beneath, settled = calls_on(screen, has_calls), _nothing, _unsettled
         if watched:
             watched.tie(lives_in_order)
             calls, beneath = watched.calls, partial(watched.beneath, screen=screen, whole=whole)
+            settled = watched.settled
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls, beneath=beneath,
+            advice=advice, calls=calls, beneath=beneath, settled=settled,
         )  # fmt: skip
         if watched:
             screen.write(watched.apart(screen, whole=whole))
@@ -129,6 +130,11 @@ def command(
 def _nothing(number: int) -> Iterable[str]:
     """What stands below a ladder where nobody watched a program."""
     return ()
+
+
+def _unsettled(connection: Rows, endpoints: Rows) -> str:
+    """The same of why a connection ended."""
+    return ""
 
 
 def _opened(file: str) -> AbstractContextManager[str | BinaryIO]:

@@ -6,7 +6,10 @@ where ``-o`` says. Packets are captured meanwhile; those of the program are know
 
 from __future__ import annotations
 
+import getpass
 import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,15 +21,15 @@ from typing import TextIO
 
 import click
 
-from analyzer.capture.live import LiveCapture
+from analyzer.capture.live import LiveCapture, allowing, lacking
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli import colors, straced
 from analyzer.cli.running import Running
 from analyzer.cli.signals import Signals
-from analyzer.cli.strace_process import Strace
+from analyzer.cli.strace_process import Strace, checked
 from analyzer.cli.straced import Straced
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
-from analyzer.errors import UsageError
+from analyzer.errors import CaptureOpenError, UsageError
 from analyzer.explain.processes import called
 from analyzer.language import _, counted, reason
 from analyzer.pipeline import lives, survey
@@ -38,6 +41,7 @@ Examples:
   tcpflow-view run --port 1235 -- php server.php
   tcpflow-view run -- python client.py
   tcpflow-view run -o calls.txt -w capture.pcap --strace-log calls.log -- php server.php
+  sudo tcpflow-view run --user "$USER" -- ./server
   tcpflow-view run -i any -- curl -s http://192.0.2.1/
 """
 
@@ -50,8 +54,9 @@ _DRAIN_S = 0.3
 @click.option("-i", "--interface", default="lo", show_default=True, metavar="IFACE", help="Where to capture, or any.")
 @click.option(
     "--port", type=click.IntRange(1, 65_535), metavar="PORT",
-    help="Capture this TCP port alone. Without it all of TCP is captured, and what is the program's is shown.",
+    help="Capture this port alone. Without it TCP and UDP are captured, and what is the program's is shown.",
 )  # fmt: skip
+@click.option("--user", metavar="NAME", help="Run the program as this user; for root, as by sudo.")
 @click.option("-w", "--write", "saved_to", metavar="FILE", help="Save the packets: pcapng by its name, else pcap.")
 @click.option("--strace-log", "log_path", metavar="FILE", help="Keep strace's log, for read --strace.")
 @click.option("-o", "--output", metavar="PATH", help="Where we write: a file, or another terminal. [default: stderr]")
@@ -60,25 +65,28 @@ _DRAIN_S = 0.3
 @colors.option
 @click.pass_context
 def command(
-    context: click.Context, program: tuple[str, ...], interface: str, port: int | None, saved_to: str | None,
-    log_path: str | None, output: str | None, only_summary: bool, whole: bool, color: str,
+    context: click.Context, program: tuple[str, ...], interface: str, port: int | None, user: str | None,
+    saved_to: str | None, log_path: str | None, output: str | None, only_summary: bool, whole: bool, color: str,
 ) -> None:  # fmt: skip
     """Run a program, and show its socket calls beside its packets: while they happen, then as read does.
 
     The program has our standard input, output and error, and gets Ctrl-C; its exit status is ours. We write to standard
     error. Write -- before the program.
     """
+    checked(program)
+    if lacking():
+        raise CaptureOpenError(_advice(program, interface, port))
     with ExitStack() as stack:
         out = _opened(stack, output)
         screen = screen_of(color, out)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tcpflow-view-"))
         packets_path = saved_to or os.path.join(folder, "capture.pcap")
         log_path = log_path or os.path.join(folder, "strace.log")
-        expression = " ".join(("tcp", "port", str(port))) if port else "tcp"
+        expression = " ".join(("port", str(port))) if port else "tcp || udp"
         capture = stack.enter_context(LiveCapture(interface, expression, rehearsal="analyzer.cli.live"))
         with (
             CaptureWriter(packets_path, capture.linktype, capture.interfaces[0].snaplen, interface=interface) as saver,
-            Strace(program, log_path) as strace,
+            Strace(program, log_path, user) as strace,
         ):
             running = Running(capture, strace, saver, screen, out, is_all_its=port is not None, is_quiet=only_summary)
             with Signals(partial(_passed_on, strace)):
@@ -91,6 +99,18 @@ def command(
             told = _("warning: {damage}").format(damage=visible(running.trouble))
             click.echo(f"tcpflow-view: {told}", err=True)
         context.exit(strace.status)
+
+
+def _advice(program: Sequence[str], interface: str, port: int | None) -> str:
+    """What to do without the right to capture."""
+    found = shutil.which("tcpflow-view")
+    command = [found] if found else [sys.executable, "-m", "analyzer"]
+    options = ["--user", getpass.getuser(), "-i", interface, *(["--port", str(port)] if port else [])]
+    again = shlex.join(["sudo", *command, "run", *options, "--", *program])
+    return _(
+        "run: no permission to capture. Run it as root and the program as yourself: {again} — or allow this Python to "
+        "capture, once and for all: {allowing}"
+    ).format(again=visible(again), allowing=allowing())
 
 
 def _opened(stack: ExitStack, output: str | None) -> TextIO:
@@ -144,6 +164,7 @@ def _write_summary(
         write_summary(
             run, quality, heading, numbers, {number: found[number] for number in told}, screen, whole=whole,
             calls=watched.calls, beneath=partial(watched.beneath, screen=screen, whole=whole),
+            settled=watched.settled,
         )  # fmt: skip
     if hidden := len(numbers) - len(told):
         text = counted(

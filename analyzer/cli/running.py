@@ -12,6 +12,7 @@ from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.piped import copy_of
 from analyzer.cli.strace_process import Strace
 from analyzer.errors import AnalyzerError
+from analyzer.explain.peers import peer_of
 from analyzer.explain.processes import End, ends_of
 from analyzer.explain.seen_calls import Words, result_of, told
 from analyzer.pipeline import Run
@@ -22,7 +23,7 @@ from analyzer.render.timeline import Timeline
 from analyzer.render.untrusted import visible
 from analyzer.render.words import SIDES
 from analyzer.strace.sockets import Deed, SocketCall, Sockets
-from analyzer.tables import I64, Batch, Frames, Side, batch_at
+from analyzer.tables import I64, Batch, Frames, Protocol, Side, batch_at
 
 _HELD_NS = 150_000_000
 """Lines wait so long for those of the same time: a call is logged after the packets that it made."""
@@ -53,9 +54,9 @@ class Running:
         self._timeline = Timeline(screen, TcpdumpPrinter(TcpdumpOptions(numeric=1)))
         self._sockets = Sockets()
         self._words = Words(self._sockets.processes)
-        self._ports: set[int] = set()
-        self._ports_asked: set[int] = set()
-        self._numbers: dict[tuple[End, End], tuple[int, Side]] = {}
+        self._ports: set[tuple[Protocol, int]] = set()
+        self._ports_asked: set[tuple[Protocol, int]] = set()
+        self._numbers: dict[tuple[Protocol, int, End], tuple[int, Side]] = {}
         self._known = 0
         self._batches: list[Batch] = []
         self._calls: list[tuple[int, int, SocketCall]] = []
@@ -92,18 +93,23 @@ class Running:
     def _read(self) -> None:
         for record in self._strace.read():
             for call in self._sockets.feed(record):
-                socket = call.socket
-                if socket.protocol == "TCP":
-                    if socket.local and socket.local[1]:
-                        self._ports.add(socket.local[1])
-                        self._ports_asked.discard(socket.remote[1] if socket.remote else 0)
-                    elif socket.remote and call.deed == Deed.CONNECT:
-                        self._ports_asked.add(socket.remote[1])
+                self._learn_ports(call)
                 seen = call.call
                 ts_ns = seen.ts_ns
                 if call.deed in _RETURNS:
                     ts_ns = seen.end_ns or seen.ts_ns + (seen.duration_ns or 0)
                 self._calls.append((ts_ns, len(self._calls) + self._taken, call))
+
+    def _learn_ports(self, call: SocketCall) -> None:
+        """Which packets are the program's: by its own port, and until that is known by the port that it asks."""
+        socket = call.socket
+        protocol = Protocol[socket.protocol]
+        peer = peer_of(call) or socket.remote
+        if socket.local and socket.local[1]:
+            self._ports.add((protocol, socket.local[1]))
+            self._ports_asked.discard((protocol, peer[1] if peer else 0))
+        elif peer and call.deed in (Deed.CONNECT, Deed.WRITE):
+            self._ports_asked.add((protocol, peer[1]))
 
     def _show(self, until_ns: int | None) -> None:
         """Write the lines of packets and calls before a time, None: of all."""
@@ -146,9 +152,12 @@ class Running:
 
     def _its(self, batch: Batch, at: I64) -> I64:
         """Of these packets of a batch those of the program."""
-        ports = np.array(sorted(self._ports | self._ports_asked), np.int64)
         packets = batch.packets
-        is_its = np.isin(packets.src_port[at], ports) | np.isin(packets.dst_port[at], ports)
+        is_its = np.zeros(len(at), bool)
+        for protocol in (Protocol.TCP, Protocol.UDP):
+            ports = np.array([port for of, port in self._ports | self._ports_asked if of == protocol], np.int64)
+            has_port = np.isin(packets.src_port[at], ports) | np.isin(packets.dst_port[at], ports)
+            is_its |= has_port & (packets.protocol[at] == protocol)
         found: I64 = at[is_its]
         return found
 
@@ -157,7 +166,10 @@ class Running:
         if seen.deed == Deed.EXIT:
             return ""
         call, socket = seen.call, seen.socket
-        known = self._numbers.get((socket.local, socket.remote)) if socket.local and socket.remote else None
+        peer = peer_of(seen) or socket.remote
+        known = None
+        if socket.local and peer:
+            known = self._numbers.get((Protocol[socket.protocol], socket.local[1], peer))
         number, style = (known[0], SIDES[known[1]].style) if known else ("", "")
         seconds, part = divmod(at_ns // 1_000, 1_000_000)
         moment = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{part:06}"
@@ -172,6 +184,7 @@ class Running:
         for row in self._run.connections[self._known : self._run.count]:
             client, server = ends_of(row)
             number = int(row["number"])
-            self._numbers[client, server] = number, Side.CLIENT
-            self._numbers[server, client] = number, Side.SERVER
+            protocol = Protocol(int(row["protocol"]))
+            self._numbers[protocol, client[1], server] = number, Side.CLIENT
+            self._numbers[protocol, server[1], client] = number, Side.SERVER
         self._known = self._run.count

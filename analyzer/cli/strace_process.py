@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -27,20 +28,40 @@ _STRINGS = "256"
 """Octets told of a string: programs are named by theirs."""
 
 
+def checked(words: Sequence[str]) -> str:
+    """Where strace is. Raises UsageError without it, and where there is no such program."""
+    strace = shutil.which("strace")
+    if strace is None:
+        raise UsageError(
+            _("run needs strace, which is not installed: apt install strace, dnf install strace, pacman -S strace")
+        )
+    if shutil.which(words[0]) is None:
+        raise UsageError(_("run: {program}: there is no such program").format(program=visible(words[0])))
+    return strace
+
+
+def _as_user(user: str | None) -> list[str]:
+    """strace's options for a program that another user runs; root may do that. Raises UsageError."""
+    if user is None:
+        return []
+    if os.geteuid() != 0:
+        raise UsageError(_("--user {user}: only root may run a program as another user").format(user=visible(user)))
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError:
+        raise UsageError(_("--user {user}: there is no such user").format(user=visible(user))) from None
+    return ["-u", user, "-E", f"HOME={found.pw_dir}", "-E", f"USER={user}", "-E", f"LOGNAME={user}"]
+
+
 class Strace:
-    """A program that runs under strace, with this process's standard input, output and error.
+    """A program that runs under strace, with this process's standard input, output and error; as ``user``, where one is
+    named.
 
     Attributes: ``log`` as far as it was read; ``path`` of the file that strace writes.
     """
 
-    def __init__(self, words: Sequence[str], path: str) -> None:
-        strace = shutil.which("strace")
-        if strace is None:
-            raise UsageError(
-                _("run needs strace, which is not installed: apt install strace, dnf install strace, pacman -S strace")
-            )
-        if shutil.which(words[0]) is None:
-            raise UsageError(_("run: {program}: there is no such program").format(program=visible(words[0])))
+    def __init__(self, words: Sequence[str], path: str, user: str | None = None) -> None:
+        strace = checked(words)
         self.path = path
         self.log = StraceLog()
         self._living: set[int] = set()
@@ -53,7 +74,7 @@ class Strace:
         self._part = ""
         log = os.path.abspath(path)  # which begins with nothing that strace takes for a command
         options = ["-q", "-f", "-ttt", "-T", "-yy", "-s", _STRINGS, "-o", log, "-e", f"trace={','.join(TRACED)}"]
-        self._process = subprocess.Popen([strace, *options, "--", *words])
+        self._process = subprocess.Popen([strace, *options, *_as_user(user), "--", *words])
 
     def __enter__(self) -> Self:
         return self

@@ -9,15 +9,17 @@ import click
 
 from analyzer.errors import UsageError
 from analyzer.explain.calls import Call, inferred, with_seen
+from analyzer.explain.causes import Cause, cause_of
 from analyzer.explain.messages import direction
 from analyzer.explain.seen_calls import ReadLog, SeenCalls, result_of, told
-from analyzer.explain.seen_ends import seen_end
+from analyzer.explain.seen_ends import SeenEnd, seen_end, settling
 from analyzer.explain.tying import Offset
 from analyzer.language import _, counted, reason
 from analyzer.render.messages import ends, messages
 from analyzer.render.quantities import duration
 from analyzer.render.screen import Screen, fit
 from analyzer.render.untrusted import visible
+from analyzer.render.words import SIDES
 from analyzer.render.wrapping import wrap
 from analyzer.strace.log import Clock, Record, parse
 from analyzer.tables import Life, Protocol, Rows, Side
@@ -72,6 +74,7 @@ class Straced:
 
     def __init__(self, logs: Sequence[ReadLog], connections: Rows) -> None:
         self.seen = SeenCalls(logs, connections)
+        self._settled: set[int] = set()
         self._protocols = {int(row["number"]): Protocol(int(row["protocol"])) for row in connections}
 
     def tie(self, lives: Mapping[int, Life]) -> None:
@@ -89,8 +92,27 @@ class Straced:
             packets = self.seen.packets(connection)
             both = [direction(side, packets, sides.get(side), sides.get(Side(1 - side))) for side in Side]
             yield from messages(both, screen, whole=whole)
-            found = (seen_end(side, ties, packets) for side, ties in sides.items())
-            yield from ends([one for one in found if one], screen)
+            found = (one for one, _at in self._ends(connection))
+            yield from ends([one for one in found if connection not in self._settled or not one.is_abort], screen)
+
+    def settled(self, connection: Rows, endpoints: Rows) -> str:
+        """Why a connection ended, where the calls tell what its packets leave open; else empty."""
+        number = int(connection["number"])
+        cause = Cause(cause_of(connection, *endpoints))
+        for end, at in self._ends(number):
+            reset = int(endpoints[end.side]["rst_packet"])
+            process = visible(self.seen.process(at, end.pid))
+            if told := settling(cause, reset, end, SIDES[end.side].text, process):
+                self._settled.add(number)
+                return told
+        return ""
+
+    def _ends(self, connection: int) -> Iterator[tuple[SeenEnd, int]]:
+        """How its sides ended as far as it was seen, each with the number of its log."""
+        packets = self.seen.packets(connection)
+        for sided in self.seen.sided(connection):
+            if end := seen_end(sided.side, sided.ties, packets, self.seen.offsets[sided.log].ns):
+                yield end, sided.log
 
     def apart(self, screen: Screen, *, whole: bool) -> Iterator[str]:
         """The calls that no ladder has: of sockets that never had a connection, or of connections that are not told."""

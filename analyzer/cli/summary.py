@@ -62,6 +62,7 @@ def write_summary(
     whole: bool = False, states: bool = False, advice: str = ADVICE,
     remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls, departed: Probes | None = None,
     beneath: Callable[[int], Iterable[str]] = lambda number: (),
+    settled: Callable[[Rows, Rows], str] = lambda connection, endpoints: "",
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
@@ -69,7 +70,7 @@ def write_summary(
     ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
     ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets; ``departed`` is
     what is remembered of connections that were let go, and gets those of the run too; ``beneath`` gives the lines below
-    the ladder of the connection with this number.
+    the ladder of the connection with this number; ``settled`` gives why it ended where a program's calls tell it.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
@@ -83,7 +84,7 @@ def write_summary(
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        story = _story(run, row, lives[number], found, remark)
+        story = _story(run, row, lives[number], found, remark, settled)
         story = story._replace(calls=calls(story.connection, story.endpoints, story.life))
         screen.write(ladder(story, screen, whole=whole))
         screen.write(beneath(number))
@@ -91,11 +92,13 @@ def write_summary(
             screen.write(state_picture(walk(lives[number]), run.last_ns, screen))
 
 
-def _story(run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str]) -> Story:
+def _story(
+    run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str], settled: Callable[[Rows, Rows], str]
+) -> Story:
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
     doubts = doubt(connection, endpoints, found.lost, filter_cuts=found.filter_cuts)
-    sentences = why(connection, *endpoints), doubts, remark(connection)
+    sentences = why(connection, *endpoints, settled=settled(connection, endpoints)), doubts, remark(connection)
     text = " ".join(filter(None, sentences))
     has_losses = found.lost > 0 or found.filter_cuts
     return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text, has_losses)

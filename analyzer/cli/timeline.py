@@ -108,14 +108,15 @@ def command(
 
 
 def calls_beside(file: str, expression: str, known: Rows, strace_logs: Sequence[str]) -> dict[int, Beside]:
-    """The socket calls of each TCP connection, which only all of its packets tell."""
+    """The socket calls of each TCP connection, and those seen of UDP's, which only all of its packets tell."""
     if file == "-" or not os.path.isfile(file):
         text = _("--calls: {path} would have to be read twice; save it to a file first")
         raise UsageError(text.format(path=visible(file)))
     run = survey(file, expression, known)
     numbers = run.connections["number"][: run.count][run.connections["protocol"][: run.count] == Protocol.TCP].tolist()
-    found = lives(file, expression, numbers, known, most_packets=sys.maxsize) if numbers else {}
     watched = Straced(straced.read_logs(strace_logs), run.connections[: run.count])
+    numbers = sorted({*numbers, *watched.seen.numbers})
+    found = lives(file, expression, numbers, known, most_packets=sys.maxsize) if numbers else {}
     watched.tie(found)
     return {
         number: Beside(watched.calls(run.connections[number - 1], run.endpoints[number - 1], life), segments(life))

@@ -16,6 +16,8 @@ How sure each of them is, and by which rule:
 - ``connect fails: ECONNREFUSED``: CERTAIN; the client's SYN was answered by RST (3.10.7.3). LIKELY where that SYN has
   no timestamps: Windows, which sends none, tries again before connect() fails.
 - ``no socket listens``: LIKELY; the same (3.10.7.1). A firewall may say so too.
+- ``connect fails: EHOSTUNREACH`` and others: LIKELY; an ICMP error quotes the SYN and no SYN follows it
+  (undelivered.py). Where one follows, ``connect waits, then …``: the errno of a soft error is given in the end.
 - ``connect waits, then ETIMEDOUT``: LIKELY; the SYN was sent again without an answer (tcp(7), tcp_syn_retries).
 - ``accept can return``: with the handshake's ACK (3.10.7.4). CERTAIN when the server sends data or FIN before the
   client does, or the ACK brings data. Else LIKELY: a server with TCP_DEFER_ACCEPT waits for data (tcp(7)).
@@ -45,6 +47,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from analyzer.explain.places import NOWHERE, Packet, lowest_sent_again, merged, packets_of
+from analyzer.explain.undelivered import connect_error
 from analyzer.explain.writes import PAUSE_NS, end_of_write
 from analyzer.language import _, counted
 from analyzer.tables import FIN, PSH, RST, SYN, Event, Life, Protocol, Rows, Side
@@ -119,11 +122,12 @@ def inferred(connection: Rows, endpoints: Rows, life: Life) -> list[Call]:
     ``connection`` is its CONNECTION row, ``endpoints`` its two ENDPOINT rows. Where packets were left out of the life,
     nothing is told of them.
     """
-    return _Inference(life, endpoints).calls() if connection["protocol"] == Protocol.TCP else []
+    return _Inference(life, connection, endpoints).calls() if connection["protocol"] == Protocol.TCP else []
 
 
 class _Inference:
-    def __init__(self, life: Life, endpoints: Rows) -> None:
+    def __init__(self, life: Life, connection: Rows, endpoints: Rows) -> None:
+        self._undelivered = connect_error(connection)
         self._packets, self._unknown_from = packets_of(life)
         self._receives = [(int(end["mss"]), int(end["max_window"])) for end in endpoints]
         self._of = [[packet for packet in self._packets if packet.side == side] for side in Side]
@@ -208,9 +212,13 @@ class _Inference:
                 self._tell(reset, Side.SERVER, Kind.OTHER, _("no socket listens"), sure=Certainty.LIKELY)
                 sure = Certainty.CERTAIN if syns[-1].has_timestamps else Certainty.LIKELY
                 self._tell(reset, Side.CLIENT, Kind.REFUSED, _("connect fails: ECONNREFUSED"), follows=True, sure=sure)
-        elif not self._of[Side.SERVER] and len(syns) > 1:
-            text = _("connect waits, then ETIMEDOUT")
-            self._tell(syns[-1], Side.CLIENT, Kind.OTHER, text, follows=True, sure=Certainty.LIKELY)
+        elif not self._of[Side.SERVER] and (self._undelivered or len(syns) > 1):
+            packet, errno = self._undelivered or (0, "ETIMEDOUT")
+            waits = syns[-1].number > packet
+            text = _("connect waits, then {errno}") if waits else _("connect fails: {errno}")
+            kind = Kind.REFUSED if errno == "ECONNREFUSED" and not waits else Kind.OTHER
+            told = text.format(errno=errno)
+            self._tell(syns[-1], Side.CLIENT, kind, told, follows=True, sure=Certainty.LIKELY)
 
     def _accepting(self, answers: list[Packet]) -> None:
         last = answers[-1]

@@ -235,11 +235,13 @@ def _fast_retransmission(walk: _Walk, i: int) -> Said:
 
 def _spurious_retransmission(walk: _Walk, i: int) -> Said:
     covering = -1
+    is_first = walk.is_whole
     for ack, row in reversed(walk.ends[1 - walk.side[i]].acks):
         if _ahead(ack, walk.end(i)) < 0:
+            is_first = True
             break
         covering = row
-    if covering < 0:
+    if covering < 0 or not is_first:  # else a packet that was left out may have said so before
         return _again(walk, i)
     return _because(walk, i, (_("packet {acked} had acknowledged all of it"), {"acked": walk.number[covering]}))
 

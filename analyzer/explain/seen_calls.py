@@ -1,16 +1,19 @@
 """Socket calls that strace saw, beside the packets of a capture: whose connection, which packets, which clock.
 
-A socket belongs to the connection with its two ends. Where a log tells only one of them (it has neither ``-y`` nor
-``-yy``), the connections with that end are given to its sockets in their order.
+A socket belongs to the connection with its two ends, one of UDP to a conversation with each of its peers (peers.py).
+Where a log tells only one of them (it has neither ``-y`` nor ``-yy``), the connections with that end are given to its
+sockets in their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import NamedTuple
 
 from analyzer.explain.calls import Call, Certainty, Kind
+from analyzer.explain.peers import by_peer, peer_of
 from analyzer.explain.processes import called, ends_of
 from analyzer.explain.tying import Offset, Packet, Tie, offset_of, packets_of, places, tied
 from analyzer.language import counted
@@ -78,6 +81,7 @@ class SeenCalls:
             self._names.append(Words(followed.processes))
             for call in calls:
                 self._sockets.setdefault(call.socket, (at, []))[1].append(call)
+        self._part_peers()
         self._find_owners(connections)
         self._sided: dict[int, list[Sided]] = {}
         self._packets: dict[int, list[Packet]] = {}
@@ -159,6 +163,14 @@ class SeenCalls:
 
     # ---------------------------------------------------------------- whose connection
 
+    def _part_peers(self) -> None:
+        """Let a UDP socket be one for each of its peers: to the capture these are conversations of their own."""
+        for socket, (at, calls) in list(self._sockets.items()):
+            if socket.protocol == "UDP":
+                del self._sockets[socket]
+                for peer, some in by_peer(_program_order(calls)).items():
+                    self._sockets[replace(socket, remote=peer)] = at, some
+
     def _find_owners(self, connections: Rows) -> None:
         by_remote: dict[tuple[Protocol, End], list[tuple[Owner, End]]] = {}
         last_ns = {}
@@ -170,7 +182,7 @@ class SeenCalls:
             by_remote.setdefault((protocol, client), []).append((Owner(connection, Side.SERVER), server))
         taken: set[Owner] = set()
         for socket, (at, calls) in self._sockets.items():
-            remote = socket.remote or next(filter(None, map(_peer, calls)), None)
+            remote = socket.remote or next(filter(None, map(peer_of, calls)), None)
             if remote is None or socket.listens:
                 continue
             log = self.logs[at].log
@@ -198,13 +210,6 @@ def _fits(known: End | None, end: End) -> bool:
     if known is None:
         return True
     return known[0] in (end[0], *_ANYWHERE) and known[1] in (0, end[1])
-
-
-def _peer(seen: SocketCall) -> End | None:
-    """The other end of a datagram, where the call names it."""
-    if seen.call.name in ("sendto", "recvfrom") and len(seen.call.arguments) > 4:
-        return sockaddr(seen.call.arguments[4])
-    return None
 
 
 def _program_order(calls: Sequence[SocketCall]) -> list[SocketCall]:

@@ -1,4 +1,5 @@
-"""What the calls of a program say of a connection's end that the wire does not: SO_LINGER, a program that died."""
+"""What the calls of a program say of a connection's end that the wire does not: SO_LINGER, octets left unread, a
+program that died."""
 
 from __future__ import annotations
 
@@ -6,7 +7,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from analyzer.explain.causes import ADVICE, CAUSES, Cause
+from analyzer.explain.circumstances import REMARKS, Remark
 from analyzer.explain.tying import Packet, Tie
+from analyzer.language import _, counted, text
 from analyzer.strace.sockets import Deed
 from analyzer.tables import RST, Side
 
@@ -14,8 +18,8 @@ from analyzer.tables import RST, Side
 class How(IntEnum):
     """How a side's socket was closed."""
 
-    LINGER = 1
-    """By close() with SO_LINGER and no time: RST (RFC 9293 3.9.1.5, socket(7))."""
+    CLOSED = 1
+    """By close()."""
     ENDED = 2
     """By the kernel, when the program ended without close()."""
     KILLED = 3
@@ -29,12 +33,25 @@ class SeenEnd(NamedTuple):
     how: How
     packet: int
     """The FIN or RST that it made."""
-    signal: str
+    signal: str = ""
     """Of KILLED: ``SIGKILL``."""
+    lingers: bool = False
+    """It made a RST, for the socket had SO_LINGER and no time (RFC 9293 3.9.1.5, socket(7))."""
+    unread: int = 0
+    """It made a RST, for so many octets were unread (RFC 2525 2.17)."""
+    pid: int = 0
+
+    @property
+    def is_abort(self) -> bool:
+        """Whether it is known why it made a RST."""
+        return self.lingers or self.unread > 0
 
 
-def seen_end(side: Side, ties: Sequence[Tie], packets: Sequence[Packet]) -> SeenEnd | None:
-    """How a side closed, where its calls tell more than its packets."""
+def seen_end(side: Side, ties: Sequence[Tie], packets: Sequence[Packet], offset_ns: int = 0) -> SeenEnd | None:
+    """How a side closed, where its calls tell more than its packets.
+
+    ``offset_ns`` is what to add to the calls' times. A RST from before close() is not its own.
+    """
     lingers = False
     for tie in ties:
         call = tie.seen.call
@@ -44,9 +61,71 @@ def seen_end(side: Side, ties: Sequence[Tie], packets: Sequence[Packet]) -> Seen
         if not tie.caused or tie.seen.deed not in (Deed.CLOSE, Deed.EXIT):
             continue
         packet = packets[tie.caused[0]]
-        if lingers and packet.flags & RST:
-            return SeenEnd(side, How.LINGER, packet.number, "")
+        how, signal = How.CLOSED, ""
         if tie.seen.deed == Deed.EXIT:
-            is_killed = call.result.startswith("killed by ")
-            return SeenEnd(side, How.KILLED if is_killed else How.ENDED, packet.number, call.result.split()[-1])
+            words = call.result.split()
+            how, signal = (How.KILLED, words[-1]) if words[0] == "killed" else (How.ENDED, "")
+        elif packet.flags & RST and call.ts_ns and packet.ts_ns < call.ts_ns + offset_ns:
+            return None
+        if packet.flags & RST and (lingers or tie.unread):
+            return SeenEnd(side, how, packet.number, signal, lingers, tie.unread, call.pid)
+        return None if how == How.CLOSED else SeenEnd(side, how, packet.number, signal, pid=call.pid)
     return None
+
+
+# ---------------------------------------------------------------- the sentence that leaves no choice
+
+_SETTLED = {
+    Cause.ABORTED_BY_CLIENT, Cause.ABORTED_BY_SERVER, Cause.RESET_BY_CLIENT, Cause.RESET_BY_SERVER, Cause.IDLE_RESET,
+    Cause.RETRANSMISSION_TIMEOUT,
+}  # fmt: skip
+"""Causes whose sentences leave a choice that calls settle."""
+
+_GUESSES = (
+    Remark.NO_FIN_BEFORE_RST, Remark.NOTHING_UNREAD, Remark.PERHAPS_UNREAD, Remark.RST_AFTER_SILENCE,
+    Remark.RST_RIGHT_AFTER_HANDSHAKE,
+)  # fmt: skip
+"""Remarks on a RST that leave one too."""
+
+CHOICES = frozenset(
+    [CAUSES[cause] for cause in _SETTLED]
+    + [ADVICE[cause] for cause in _SETTLED if cause in ADVICE]
+    + [REMARKS[remark] for remark in _GUESSES]
+)
+"""The templates of why.py that are not told where calls settle them."""
+
+_WHAT = {
+    How.CLOSED: text("strace saw {process} call close()"),
+    How.ENDED: text("strace saw {process} end without close()"),
+    How.KILLED: text("strace saw {signal} end {process}"),
+}
+_READ_ALL = text("Let the program read what came, up to the peer's FIN, before it closes: then a FIN ends it.")
+_NO_LINGER = text("Close without SO_LINGER 0: then a FIN ends the connection and nothing is lost.")
+
+
+def settling(cause: Cause, reset: int, end: SeenEnd, side: str, process: str) -> str:
+    """Why a connection that ``reset`` ended did so, by the call that was seen, and what to do; empty where the call
+    does not settle it. ``side`` and ``process`` are the words for them."""
+    if cause not in _SETTLED or not end.is_abort or end.packet != reset:
+        return ""
+    what = _(_WHAT[end.how]).format(process=process, signal=end.signal)
+    if not end.unread:
+        told = _("The {side} aborted the connection (RST in packet {packet}): {what}, and the socket had SO_LINGER 0.")
+    elif end.lingers:
+        told = counted(
+            "The {side} aborted the connection (RST in packet {packet}): {what} while {n} byte that had come was "
+            "unread; the socket had SO_LINGER 0 besides.",
+            "The {side} aborted the connection (RST in packet {packet}): {what} while {n} bytes that had come were "
+            "unread; the socket had SO_LINGER 0 besides.",
+            end.unread,
+        )
+    else:
+        told = counted(
+            "The {side} aborted the connection (RST in packet {packet}): {what} while {n} byte that had come was "
+            "unread.",
+            "The {side} aborted the connection (RST in packet {packet}): {what} while {n} bytes that had come were "
+            "unread.",
+            end.unread,
+        )
+    advice = [_(_READ_ALL)] * (end.unread > 0) + [_(_NO_LINGER)] * end.lingers
+    return " ".join([told.format(side=side, packet=end.packet, what=what, n=f"{end.unread:,}"), *advice])

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from analyzer.strace import arguments
 from analyzer.strace.sockets import Deed, SocketCall
 from analyzer.tables import ACK, FIN, RST, SYN, Event, Life, Protocol, Side
 
@@ -18,6 +19,10 @@ _Test = Callable[["Packet"], int]
 
 FINE_NS = 1_000_000
 """Times that are cut to this or less put calls between packets."""
+
+
+_WITH_ROOM = ("read", "recv", "recvfrom")
+"""Calls whose third argument is how much they can take: of a longer datagram the rest is lost."""
 
 
 class Packet(NamedTuple):
@@ -163,20 +168,39 @@ def _asks_for_nothing(one: SocketCall) -> bool:
 
 
 def _tied_datagrams(calls: Sequence[SocketCall], side: Side, packets: Sequence[Packet]) -> list[Tie]:
-    """Each datagram is written by one call and read by one; some may be lost, so only the first ones are sure."""
+    """Each datagram is written by one call and read by one. Some may be missing: lengths tell which."""
     sent = [at for at, packet in enumerate(packets) if packet.side == side]
     got = [at for at, packet in enumerate(packets) if packet.side != side]
     found = []
     for one in calls:
         caused: tuple[int, ...] = ()
         needed: tuple[int, ...] = ()
-        succeeded = not one.call.errno and one.call.value is not None
-        if one.deed == Deed.WRITE and succeeded and sent:
-            caused = (sent.pop(0),)
-        elif one.deed == Deed.READ and succeeded and got:
-            needed = (got.pop(0),)
+        if one.deed == Deed.WRITE:
+            caused = _taken(one, sent, packets)
+        elif one.deed == Deed.READ:
+            needed = _taken(one, got, packets)
         found.append(Tie(one, caused, needed, 0, 0))
     return found
+
+
+def _taken(one: SocketCall, left: list[int], packets: Sequence[Packet]) -> tuple[int, ...]:
+    """The datagrams of a call, taken from those left, with those before them."""
+    value = one.call.value
+    if one.call.errno or value is None or value < 0 or (value and not one.octets):  # the last only looked
+        return ()
+    if one.call.name.endswith("mmsg"):
+        found = tuple(left[:value])
+        del left[:value]
+        return found
+    room = (
+        arguments.number(one.call.arguments[2]) if one.call.name in _WITH_ROOM and len(one.call.arguments) > 2 else None
+    )
+    for k, at in enumerate(left):
+        length = packets[at].end - packets[at].start
+        if length == value or (one.deed == Deed.READ and length > value == room):
+            del left[: k + 1]
+            return (at,)
+    return ()
 
 
 class Offset(NamedTuple):

@@ -23,6 +23,7 @@ import numpy as np
 
 from analyzer.explain.causes import ADVICE, CAUSES, Cause, actor_of, cause_of
 from analyzer.explain.circumstances import ABOUT, REMARKS, Remark, remarks_on
+from analyzer.explain.seen_ends import CHOICES
 from analyzer.jit import kernel, wide
 from analyzer.language import _, text
 from analyzer.tables import I64, Rows, Side
@@ -81,12 +82,20 @@ def sentence(template: str, actor: Side, sides: tuple[str, ...] = SIDES) -> str:
     return template
 
 
-def why(connection_row: Rows, client_row: Rows, server_row: Rows) -> str:
-    """Why a connection ended, or has not, in the language chosen; empty when there is nothing to say."""
+def why(connection_row: Rows, client_row: Rows, server_row: Rows, *, settled: str = "") -> str:
+    """Why a connection ended, or has not, in the language chosen; empty when there is nothing to say.
+
+    ``settled`` is told in the place of the sentences that leave a choice (seen_ends.py).
+    """
     numbers = numbers_of(connection_row, client_row, server_row)
     sides = tuple(map(_, SIDES))
     told = _told(connection_row, client_row, server_row)
-    return " ".join(sentence(_(template), actor, sides).format_map(numbers) for template, actor in told)
+    sentences = [
+        sentence(_(template), actor, sides).format_map(numbers)
+        for template, actor in told
+        if not settled or template not in CHOICES
+    ]
+    return " ".join(filter(None, [settled, *sentences]))
 
 
 def evidence_of(connection_row: Rows, client_row: Rows, server_row: Rows) -> list[int]:

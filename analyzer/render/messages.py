@@ -119,11 +119,11 @@ def _findings(told: Sequence[Direction]) -> Iterator[str]:
             yield sentence
 
 
+_LINGERED = text(
+    "Seen: the {side} had set SO_LINGER without a time, so that closing it sent RST (packet {packet}) and threw away "
+    "what was not sent yet."
+)
 _ENDS = {
-    How.LINGER: text(
-        "Seen: the {side} had set SO_LINGER without a time, so that its close() sent RST (packet {packet}) and threw "
-        "away what was not sent yet."
-    ),
     How.ENDED: text("Seen: the {side}'s program ended without close(); the kernel closed for it (packet {packet})."),
     How.KILLED: text("Seen: {signal} ended the {side}'s program; the kernel closed for it (packet {packet})."),
 }
@@ -132,8 +132,11 @@ _ENDS = {
 def ends(some: Sequence[SeenEnd], screen: Screen) -> Iterator[str]:
     """How sides closed that were watched, an empty line after it; nothing where there is nothing to tell."""
     width = min(screen.width, _WIDEST) - 1
-    for one in some:
-        told = _(_ENDS[one.how]).format(side=SIDES[one.side].text, packet=one.packet, signal=one.signal)
+    told_of = [one for one in some if one.lingers or one.how in _ENDS]
+    for one in told_of:
+        told = _(_LINGERED if one.lingers else _ENDS[one.how]).format(
+            side=SIDES[one.side].text, packet=one.packet, signal=one.signal
+        )
         yield from wrap(told, width, " ", " ")
-    if some:
+    if told_of:
         yield ""

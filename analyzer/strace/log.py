@@ -132,6 +132,7 @@ class StraceLog:
         self.first_unreadable: tuple[int, str] | None = None
         self._own = pid
         self._living: set[int] = set()
+        self._heard: set[int] = set()
         self._pending: dict[int, _Pending] = {}
         self._now_ns = self._day_ns = 0
         self._begun = ""
@@ -141,8 +142,8 @@ class StraceLog:
         self.lines += 1
         line, self._begun = self._begun + line.rstrip("\n"), ""
         if match := _ATTACHED.match(line):
-            (self._living.add if match[3] == "attached" else self._living.discard)(int(match[2]))
             self._begun = match[1]
+            self._attach(int(match[2]), match[3] == "attached")
             return []
         head = self._head(line)
         if head is None:
@@ -153,6 +154,7 @@ class StraceLog:
         news = self._news(pid)
         if match := _ENDED.match(body):
             self._living.discard(pid)
+            self._heard.discard(pid)
             return [*news, *self._given_up(pid), Ended(pid, self._now_ns, match[1], self.lines)]
         if match := _SIGNAL.match(body):
             return [*news, Signal(pid, self._now_ns, match[1], self.lines)]
@@ -171,6 +173,8 @@ class StraceLog:
             self._pending[pid] = begun._replace(text=body[: unfinished.start()])
             return [*news, *lost]
         call = self._call(pid, body, begun)
+        if call and call.name in FORKS and call.value in self._living:
+            self._heard.add(call.value)
         return [*news, call] if call else self._lost(line)
 
     def finish(self) -> list[Record]:
@@ -211,17 +215,32 @@ class StraceLog:
             time_ns += self._now_ns
         self._now_ns = time_ns
 
+    def _attach(self, pid: int, is_attached: bool) -> None:
+        """strace says that it watches a process, or no longer: it may while the call that makes it runs."""
+        if not is_attached:
+            self._living.discard(pid)
+            return
+        self._living.add(pid)
+        if not self._begun and not self._makers():
+            self._heard.add(pid)
+
+    def _makers(self) -> list[tuple[int, _Pending]]:
+        """The calls that are making processes now, and whose they are."""
+        return [(maker, begun) for maker, begun in self._pending.items() if begun.text.startswith(FORKS)]
+
     def _news(self, pid: int) -> list[Record]:
         """A process that is heard of for the first time, and who made it where that is to be seen."""
-        if pid in self._living:
+        if pid in self._heard:
             return []
-        self._living.add(pid)
-        if 0 in self._living and pid:  # the first process, which had no name while it was alone
-            self._living.discard(0)
-            if 0 in self._pending:
-                self._pending[pid] = self._pending.pop(0)
-            return []
-        makers = [(maker, begun) for maker, begun in self._pending.items() if begun.text.startswith(FORKS)]
+        self._heard.add(pid)
+        if pid not in self._living:
+            self._living.add(pid)
+            if 0 in self._living and pid:  # the first process, which had no name while it was alone
+                self._living.discard(0)
+                if 0 in self._pending:
+                    self._pending[pid] = self._pending.pop(0)
+                return []
+        makers = self._makers()
         if not makers or pid in self._pending:
             return []
         parent, begun = makers[-1]
@@ -275,8 +294,14 @@ def parse(lines: Iterable[str], pid: int = 0) -> tuple[StraceLog, list[Record]]:
     children = {record.value for record in records if isinstance(record, SystemCall) and record.name in FORKS}
     children |= {record.pid for record in records if isinstance(record, Began)}
     first = next((record.pid for record in records if record.pid and record.pid not in children), 0)
-    named: list[Record] = [record if record.pid else record._replace(pid=first) for record in records]
-    return log, with_ends(named)
+    return log, with_ends([_named(record, first) for record in records])
+
+
+def _named(record: Record, first: int) -> Record:
+    """The same with the first process's name where it had none yet."""
+    if isinstance(record, Began) and not record.parent:
+        record = record._replace(parent=first)
+    return record if record.pid else record._replace(pid=first)
 
 
 def with_ends(records: list[Record]) -> list[Record]:

@@ -245,6 +245,63 @@ def test_only_its_own_connections_are_shown(tmp_path: Path) -> None:
     assert len(re.findall(r"^ +\d+  127\.0\.0\.1:\d+  127\.0\.0\.1:1235 ", text, re.MULTILINE)) == 2
 
 
+UDP_SERVER = """
+import socket
+with socket.socket(socket.{family}, socket.SOCK_DGRAM) as server:
+    server.bind(("{address}", 1235))
+    print("ready", flush=True)
+    for _ in range(5):
+        said, peer = server.recvfrom(100)
+        server.sendto(said.upper() + b"!", peer)
+"""
+
+
+@needs_root
+@needs_strace
+@needs_tcpdump
+@pytest.mark.parametrize(("family", "address"), [("AF_INET", "0.0.0.0"), ("AF_INET6", "::")])
+@pytest.mark.parametrize("is_port_named", [True, False])
+def test_a_udp_server_with_two_clients(tmp_path: Path, family: str, address: str, is_port_named: bool) -> None:
+    capture, log, shown = (tmp_path / name for name in ("a.pcap", "a.log", "shown.txt"))
+    port = ("--port", PORT) if is_port_named else ()
+    program = tmp_path / "server.py"
+    program.write_text(UDP_SERVER.format(family=family, address=address))
+    command = words(*port, "-w", capture, "--strace-log", log, "-o", shown, "--", sys.executable, program)
+    version = getattr(socket, family)
+    said: dict[int, list[int]] = defaultdict(list)
+    with (
+        socket.socket(version, socket.SOCK_DGRAM) as one,
+        socket.socket(version, socket.SOCK_DGRAM) as two,
+        subprocess.Popen(command, env=environment(), text=True, stdout=subprocess.PIPE) as running,
+    ):
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        for client, octets in ((one, b"a"), (two, b"bb"), (two, b""), (one, b"cccc"), (two, b"d")):
+            client.settimeout(PATIENCE)
+            client.sendto(octets, ("127.0.0.1" if version == socket.AF_INET else "::1", PORT))
+            assert client.recv(100) == octets.upper() + b"!"
+            said[client.getsockname()[1]] += [len(octets), len(octets) + 1]
+        assert running.wait(3 * PATIENCE) == 0
+    run = survey(str(capture))
+    rows = run.connections[: run.count]
+    assert {int(row["client_port"]) for row in rows} == said.keys()
+    seen = SeenCalls(straced.read_logs([str(log)]), rows)
+    numbers = rows["number"].tolist()
+    seen.tie(lives(str(capture), "", numbers), dict.fromkeys(numbers, Protocol.UDP))
+    for row in rows:
+        [sided] = seen.sided(int(row["number"]))
+        talk = [tie for tie in sided.ties if tie.seen.deed in (Deed.READ, Deed.WRITE)]
+        assert sided.side == Side.SERVER
+        assert [tie.seen.octets for tie in talk] == said[int(row["client_port"])]
+        assert [at for tie in talk for at in (*tie.needed, *tie.caused)] == list(range(len(talk)))
+    text = shown.read_text()
+    [names] = live_calls(text).values()
+    assert names == ["socket", "bind", *["recvfrom", "sendto"] * 5, "close"]
+    summary = text[text.index("no.  seconds") :]
+    assert len(re.findall(r"\bsendto\b", summary)) == len(re.findall(r"\brecvfrom\b", summary)) == 5
+    assert "Calls beside no connection" not in summary
+
+
 # ---------------------------------------------------------------- the program as if nobody watched it
 
 
@@ -297,10 +354,37 @@ def test_a_program_that_is_not_there_is_said() -> None:
 
 @needs_root
 def test_without_strace_it_is_said_how_to_get_it(tmp_path: Path) -> None:
-    done = run("--", sys.executable, PATH=str(tmp_path))
+    program = f"open({str(tmp_path / 'started')!r}, 'w')"
+    done = run("--", sys.executable, "-c", program, PATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "apt install strace, dnf install strace" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
+@needs_root
+@needs_strace
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_without_the_right_to_capture_it_is_said_how_to_get_it(tmp_path: Path) -> None:
+    command = ["setpriv", "--inh-caps=-all", "--bounding-set=-net_raw,-net_admin"]
+    program = "touch", str(tmp_path / "started")
+    command += words("--port", PORT, "--", *program)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("tcpflow-view: run: no permission to capture. Run it as root")
+    assert f"--port {PORT} -- {' '.join(program)}" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
+@needs_root
+@needs_strace
+@pytest.mark.skipif(shutil.which("id") is None, reason="id is not installed")
+def test_a_program_of_another_user() -> None:
+    done = run("--user", "nobody", "--", "sh", "-c", "id -un; echo $USER; exit 4")
+    assert (done.returncode, done.stdout) == (4, "nobody\nnobody\n")
+    done = run("--user", "no-such-user", "--", "true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "tcpflow-view: --user no-such-user: there is no such user\n"
 
 
 @needs_root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ from click.testing import CliRunner, Result
 
 from analyzer.cli import read, timeline
 from analyzer.errors import UsageError
+from analyzer.pipeline import survey
 from analyzer.render import screen
 from analyzer.render.screen import cells
+from tests.cli.spoken import CLIENT as ASKING
+from tests.cli.spoken import OPENING, SERVER, Said, write
 from tests.explain.test_seen_calls import ECHO, LISTEN, TIMES
 
 CLIENT = """\
@@ -117,3 +121,22 @@ def test_the_timeline_has_them_too(server: str, client: str) -> None:
     assert [line for line in lines if "client: write 1 byte = 1 · client: write 4 bytes = 4" in line]
     assert [line for line in lines if "server: accept() = 5" in line]
     assert shown(timeline.command, "--tcpdump", ECHO, "--strace", server).exit_code != 0
+
+
+def test_what_the_calls_tell_takes_the_place_of_what_the_wire_leaves_open(tmp_path: Path) -> None:
+    said = [*OPENING, Said(ASKING, 0, b"hello"), Said(SERVER, 0, flags=0x14, ack=5)]
+    capture = str(write(tmp_path / "a.pcap", said))
+    row = survey(capture).connections[0]
+    address = socket.inet_ntoa(int(row["address"][3]).to_bytes(4))
+    peer = f'{{sa_family=AF_INET, sin_port=htons({row["client_port"]}), sin_addr=inet_addr("{address}")}}'
+    log = tmp_path / "server.log"
+    log.write_text(
+        "1 socket(AF_INET, SOCK_STREAM, 0) = 3\n1 listen(3, 5) = 0\n"
+        f'1 accept(3, {peer}, [16]) = 4\n1 read(4, "he", 2) = 2\n1 close(4) = 0\n'
+    )
+    left_open = " ".join(shown(read.command, capture).stdout.split())
+    assert "the wire does not tell which" in left_open
+    text = " ".join(shown(read.command, capture, "--strace", str(log)).stdout.split())
+    assert "strace saw 1 call close() while 3 bytes that had come were unread." in text
+    assert "does not tell" not in text
+    assert "SO_LINGER 0" not in text

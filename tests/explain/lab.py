@@ -21,10 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from analyzer.decode.packets import decode
+from analyzer.explain.calls import Call, inferred
 from analyzer.explain.causes import Cause, actor_of, cause_of
 from analyzer.explain.circumstances import Remark, remarks_on
 from analyzer.explain.why import evidence_of, why
-from analyzer.tables import FIN, RST, SYN, Packets, Protocol, Rows, Side
+from analyzer.pipeline import Lives
+from analyzer.tables import FIN, RST, SYN, Batch, Packets, Protocol, Rows, Side
 from analyzer.tcp.reconstruct import Reconstruction
 from tests.capture.namespaces import FAR, NEAR, PATIENCE, ip, namespace, tunnel, wait_for, within
 from tests.script import batch
@@ -178,6 +180,16 @@ class Lab:
         reconstruction = self.reconstructed()
         assert reconstruction.count >= number
         return tell(reconstruction.connections[number - 1], reconstruction.endpoints[number - 1])
+
+    def inferred(self) -> list[Call]:
+        """The socket calls of the first connection."""
+        with self._lock:
+            passed = list(self._passed)
+        frames = batch([octets for _, octets in passed], [ts_ns for ts_ns, _ in passed], LINKTYPE_RAW)
+        reconstruction, packets = Reconstruction(), decode(frames)
+        kept = Lives([1], 10**9)
+        kept.add(Batch(frames, packets, reconstruction.feed(frames, packets)))
+        return inferred(reconstruction.connections[0], reconstruction.endpoints[0], kept.found()[1])
 
     def end(self) -> None:
         os.close(self._end)

@@ -103,6 +103,35 @@ def test_no_answer() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("message", "errno"),
+    [
+        ("3 0", "ENETUNREACH"), ("3 1", "EHOSTUNREACH"), ("3 2", "ENOPROTOOPT"), ("3 3", "ECONNREFUSED"),
+        ("3 13", "EHOSTUNREACH"), ("11 0", "EHOSTUNREACH"),
+    ],
+)  # fmt: skip
+def test_an_icmp_error_ends_connect(message: str, errno: str) -> None:
+    undelivered = f"C > S  S 100\nR > C  ICMP {message} 1"
+    assert told(undelivered) == ("1 client socket(); connect()", f"1> client connect fails: {errno} ?")
+    again = f"{undelivered}\n+1 C > S  S 100"
+    assert told(again) == ("1 client socket(); connect()", f"3> client connect waits, then {errno} ?")
+
+
+def test_an_icmp_error_with_several_errnos_ends_nothing() -> None:
+    assert told("C > S  S 100\nR > C  ICMP 3 5 1") == ("1 client socket(); connect()",)
+
+
+def test_an_icmp_error_about_the_answer_says_nothing_of_connect() -> None:
+    calls = told("C > S  S 100\nS > C  SA 300 ack 101\nR > S  ICMP 3 1 2")
+    assert not any("fails" in call or "waits" in call for call in calls)
+
+
+def test_a_server_that_answers_after_all() -> None:
+    calls = told("C > S  S 100\nR > C  ICMP 3 1 1\n+1 C > S  S 100\nS > C  SA 300 ack 101\nC > S  A 101 ack 301")
+    assert "4> client connect succeeds" in calls
+    assert not any("fails" in call or "waits" in call for call in calls)
+
+
 def test_a_scanner_calls_nothing_for_sure() -> None:
     assert told("C > S  S 100\nS > C  SA 300 ack 101\nC > S  R 101") == (
         "1 server socket(); bind(); listen()", "1 client socket(); connect() ??",

@@ -7,6 +7,7 @@ must not be told.
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import struct
 import time
@@ -18,6 +19,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.inet6 import IPv6
 
+from analyzer.explain.calls import Certainty
 from analyzer.explain.causes import Cause
 from analyzer.explain.circumstances import Remark
 from analyzer.explain.findings import PortScan, Probes, SynFlood
@@ -431,13 +433,12 @@ def test_a_router_refuses(route: str, version: int) -> None:
             ip(f"-{version}", "route", "add", route, network)
         ip(f"-{version}", "route", "add", network, "via", ADDRESSES[version][FAR])
         with made.client() as client:
-            assert client.connect_ex((BEYOND[version] + "9", made.port)) in (
-                errno.EHOSTUNREACH,
-                errno.EACCES,
-                errno.ENETUNREACH,
-            )
+            failure = client.connect_ex((BEYOND[version] + "9", made.port))
         told = made.told()
         unreachable = made.captured().unreachable
+        [*_, failing] = made.inferred()
+    assert failing.told == f"connect fails: {errno.errorcode[failure]}"
+    assert (failing.packet, failing.side, failing.certainty) == (1, Side.CLIENT, Certainty.LIKELY)
     assert told.cause == ROUTES[route, version], told.text
     assert Remark.ICMP_FROM_THE_WAY in told.remarks
     assert told.evidence == [1 + int(np.flatnonzero(unreachable)[0])]
@@ -471,8 +472,10 @@ def test_a_firewall_rejects() -> None:
             quoted = quoted[:24] + int(syn.seq[0]).to_bytes(4) + quoted[28:]
             made.put(NEAR, bytes(IP(src=far, dst=near) / ICMP(type=3, code=3) / quoted))
             client.settimeout(20)
-            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+            wait_for(lambda: bool(select.select([], [client], [], 0)[1]))
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
         told = made.told()
+        assert made.inferred()[-1].told == "connect fails: ECONNREFUSED"
     assert told.cause == Cause.PORT_UNREACHABLE
     assert {Remark.ICMP_FROM_DESTINATION, Remark.REJECTED_BY_A_RULE} <= told.remarks
 

@@ -204,6 +204,13 @@ def test_nothing_is_said_across_packets_that_were_left_out() -> None:
     assert said(life(some), Event.LOST_SEGMENT) == [(93, "4990 missing before it, after packet 2")]
 
 
+def test_the_first_ack_of_a_spurious_retransmission_may_have_been_left_out() -> None:
+    acks = "S > C  A 301 ack 501\nS > C  A 301 ack 501\nC > S  A 501 ack 301\nS > C  A 301 ack 501\n"
+    text = OPENED + DATA + acks + "C > S  A 101:201 ack 301"
+    assert said(lives_of(text)[1], Event.SPURIOUS_RETRANSMISSION) == [(12, "packet 8 had acknowledged all of it")]
+    assert said(lives_of(text, 6)[1], Event.SPURIOUS_RETRANSMISSION) == [(12, "")]
+
+
 @given(st.one_of(conversations(), garbage()), st.integers(2, 12))
 def test_less_is_said_of_a_life_with_omissions_and_nothing_else(some: list[Segment], most_packets: int) -> None:
     for number, whole in lives_of(some).items():

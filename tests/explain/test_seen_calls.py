@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from analyzer.explain.calls import Call, Certainty
+from analyzer.explain.causes import Cause
 from analyzer.explain.messages import direction
 from analyzer.explain.seen_calls import ReadLog, SeenCalls
-from analyzer.explain.seen_ends import How, SeenEnd, seen_end
+from analyzer.explain.seen_ends import How, SeenEnd, seen_end, settling
 from analyzer.pipeline import lives, survey
 from analyzer.strace.log import parse
 from analyzer.tables import Protocol, Side
@@ -202,11 +203,12 @@ LINGER = "setsockopt(4, SOL_SOCKET, SO_LINGER, {l_onoff=%d, l_linger=%d}, 8) = 0
 @pytest.mark.parametrize(
     ("calls", "expected"),
     [
-        ((LINGER % (1, 0), "close(4) = 0"), SeenEnd(Side.SERVER, How.LINGER, 4, "")),
+        ((LINGER % (1, 0), "close(4) = 0"), SeenEnd(Side.SERVER, How.CLOSED, 4, lingers=True, pid=1)),
         ((LINGER % (1, 5), "close(4) = 0"), None),
         ((LINGER % (1, 0), LINGER % (0, 0), "close(4) = 0"), None),
         (("close(4) = 0",), None),
-        (("+++ killed by SIGKILL +++",), SeenEnd(Side.SERVER, How.KILLED, 4, "SIGKILL")),
+        (("+++ killed by SIGKILL +++",), SeenEnd(Side.SERVER, How.KILLED, 4, "SIGKILL", pid=1)),
+        ((LINGER % (1, 0), "+++ exited with 0 +++"), SeenEnd(Side.SERVER, How.ENDED, 4, lingers=True, pid=1)),
     ],
 )
 def test_the_end_that_was_seen(tmp_path: Path, calls: tuple[str, ...], expected: SeenEnd | None) -> None:
@@ -220,3 +222,35 @@ def test_a_program_that_forgets_to_close(tmp_path: Path) -> None:
     end = seen_end(Side.SERVER, found.sided(1)[0].ties, found.packets(1))
     assert end is not None
     assert end[:3] == (Side.SERVER, How.ENDED, 5)
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        (('read(4, "he", 2) = 2', "close(4) = 0"), SeenEnd(Side.SERVER, How.CLOSED, 5, unread=3, pid=1)),
+        (('read(4, "hello", 5) = 5', "close(4) = 0"), None),
+        (("+++ killed by SIGKILL +++",), SeenEnd(Side.SERVER, How.KILLED, 5, "SIGKILL", unread=5, pid=1)),
+        ((LINGER % (1, 0), "close(4) = 0"), SeenEnd(Side.SERVER, How.CLOSED, 5, lingers=True, unread=5, pid=1)),
+    ],
+)
+def test_an_end_with_octets_unread(tmp_path: Path, calls: tuple[str, ...], expected: SeenEnd | None) -> None:
+    said = [*OPENING, Said(CLIENT, 0, b"hello"), Said(SERVER, 0, flags=0x14, ack=5)]
+    found, _ = of_server(write(tmp_path / "a.pcap", said), *calls)
+    end = seen_end(Side.SERVER, found.sided(1)[0].ties, found.packets(1))
+    assert end == expected
+    if end is not None:
+        told = settling(Cause.ABORTED_BY_SERVER, 5, end, "server", "php (1)")
+        assert told.startswith("The server aborted the connection (RST in packet 5): strace saw ")
+        assert f"while {end.unread} bytes that had come were unread" in told
+        assert ("SO_LINGER 0" in told) == end.lingers
+        assert settling(Cause.ABORTED_BY_SERVER, 4, end, "server", "php (1)") == ""
+        assert settling(Cause.LIKELY_MIDDLEBOX_RESET, 5, end, "server", "php (1)") == ""
+
+
+def test_a_reset_before_close_is_somebody_else_s(tmp_path: Path) -> None:
+    found, _ = of_server(write(tmp_path / "a.pcap", RESET), LINGER % (1, 0), "close(4) = 0")
+    ties, packets = found.sided(1)[0].ties, found.packets(1)
+    reset_ns = packets[-1].ts_ns
+    late = [tie._replace(seen=tie.seen._replace(call=tie.seen.call._replace(ts_ns=reset_ns))) for tie in ties]
+    assert seen_end(Side.SERVER, late, packets) is not None
+    assert seen_end(Side.SERVER, late, packets, 1) is None

@@ -85,10 +85,12 @@ def test_nothing_was_said() -> None:
 
 @pytest.mark.parametrize("how", How)
 def test_ends_that_were_seen(how: How) -> None:
-    lines = list(ends([SeenEnd(Side.SERVER, how, 4, "SIGKILL")], SCREEN))
+    lines = list(ends([SeenEnd(Side.SERVER, how, 4, "SIGKILL", lingers=how == How.CLOSED)], SCREEN))
     assert lines[-1] == ""
     told = " ".join(" ".join(lines).split())
     assert "server" in told
     assert "(packet 4)" in told
     assert ("SIGKILL" in told) == (how == How.KILLED)
+    assert ("SO_LINGER" in told) == (how == How.CLOSED)
     assert list(ends([], SCREEN)) == []
+    assert list(ends([SeenEnd(Side.SERVER, How.CLOSED, 4, unread=3)], SCREEN)) == []

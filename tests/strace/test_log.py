@@ -137,6 +137,40 @@ def test_a_child_may_be_heard_of_before_its_parent_knows() -> None:
     assert [record for record in records if isinstance(record, Began)] == [Began(2, 0, 1, "clone(flags=CLONE_FILES", 2)]
 
 
+def test_a_child_may_be_heard_of_before_its_parent_has_a_name() -> None:
+    _, records = parse(
+        [
+            "socket(AF_INET, SOCK_STREAM, 0) = 3",
+            "clone(flags=SIGCHLDstrace: Process 12 attached",
+            " <unfinished ...>",
+            "[pid    12] close(3 <unfinished ...>",
+            "[pid    11] <... clone resumed>) = 12",
+            "[pid    11] close(3 <unfinished ...>",
+            "[pid    12] <... close resumed>) = 0",
+            "[pid    11] <... close resumed>) = 0",
+        ]
+    )
+    assert [record for record in records if isinstance(record, Began)] == [Began(12, 0, 11, "clone(flags=SIGCHLD", 4)]
+    sockets = Sockets()
+    closes = [call for record in records for call in sockets.feed(record) if call.deed == Deed.CLOSE]
+    assert [(call.call.pid, call.is_last) for call in closes] == [(12, False), (11, True)]
+
+
+def test_a_process_that_was_there_before_is_nobodys_child() -> None:
+    _, records = parse(
+        [
+            "strace: Process 5 attached",
+            "strace: Process 6 attached",
+            "[pid 5] clone(flags=SIGCHLDstrace: Process 7 attached",
+            ") = 7",
+            "[pid 5] vfork( <unfinished ...>",
+            "[pid 6] close(3) = 0",
+            "[pid 7] close(3) = 0",
+        ]
+    )
+    assert not [record for record in records if isinstance(record, Began)]
+
+
 @pytest.mark.parametrize(
     "line",
     ["nonsense", "read(3", "read(3, 1)", "<... read resumed>) = 3", '5 1.0 write(3, "abc', "+++ ???", "\x00\xff", "12"],
