@@ -24,6 +24,7 @@ COMMANDS = {
     "live": "The same while packets arrive, from an interface.",
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
+    "report": "Write a page with pictures that needs nothing else, to be sent to others.",
     "export": "Write records of connections or packets for machines.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
 }
@@ -37,6 +38,7 @@ Examples:
   tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump -n -X capture.pcap
   tcpflow-view follow capture.pcap -c 3
+  tcpflow-view report capture.pcap -o report.html
   tcpflow-view export capture.pcap --records connections --format jsonl
 """
 
