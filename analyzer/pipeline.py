@@ -25,6 +25,7 @@ from analyzer.tables import (
     NO_SERVERS,
     SNIPPET_LEN,
     SYN,
+    U32,
     Batch,
     Count,
     Event,
@@ -393,9 +394,17 @@ def _piece(batch: Batch, at: I64) -> Life:
         seq=labels.seq[at], ack=labels.ack[at], flags=packets.flags[at], window=packets.window[at],
         payload_len=packets.payload_len[at], options=packets.options[at], mss=packets.mss[at],
         window_scale=packets.window_scale[at], sack_blocks=packets.sack_blocks[at], refers_to=labels.refers_to[at],
-        repeat=labels.repeat[at], payload=[_snippet(frames, packets, int(i)) for i in at],
+        repeat=labels.repeat[at], sack=_relative_sack(packets, labels, at),
+        payload=[_snippet(frames, packets, int(i)) for i in at],
         tunnels=[_tunnels(batch, int(i)) for i in at], omitted=0,
     )  # fmt: skip
+
+
+def _relative_sack(packets: Packets, labels: Labels, at: I64) -> U32:
+    """The edges of SACK blocks, relative to the number that the acknowledgements are relative to; 0 where none is."""
+    edges = packets.sack[at] - (packets.ack[at] - labels.ack[at])[:, np.newaxis]
+    edges[np.arange(8) >= 2 * packets.sack_blocks[at, np.newaxis]] = 0
+    return edges
 
 
 def _turned(piece: Life) -> Life:

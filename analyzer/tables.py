@@ -368,9 +368,8 @@ class Life(NamedTuple):
     server_state: U8
     events: U32
     seq: U32
-    """Relative, as in Labels."""
     ack: U32
-    """Relative, as in Labels."""
+    """Relative, as in Labels; so are ``seq`` and the edges of ``sack``."""
     flags: U16
     window: U16
     payload_len: U32
@@ -380,6 +379,7 @@ class Life(NamedTuple):
     sack_blocks: U8
     refers_to: I64
     repeat: U32
+    sack: U32
     payload: list[bytes]
     """The first SNIPPET_LEN captured octets of each payload."""
     tunnels: list[str]

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from analyzer.cli.main import COMMANDS, tcpflow_view  # noqa: E402
 from analyzer.cli.speech import texts_of  # noqa: E402
+from analyzer.report.page import texts as texts_of_the_page  # noqa: E402
 from analyzer.tables import Event  # noqa: E402
 
 PACKAGE = ROOT / "analyzer"
@@ -68,12 +69,13 @@ def texts() -> Catalog:
 
 
 def unmarked() -> Iterator[str | tuple[str, str]]:
-    """Help, codes that are words on screens, what click and the system say."""
+    """Help, codes that are words on screens, what the report's page, click and the system say."""
     yield from texts_of(tcpflow_view)
     for name, about in COMMANDS.items():
         yield about
         yield from texts_of(import_module(f"analyzer.cli.{name}").command)
     yield from (event.name.lower() for event in Event)
+    yield from texts_of_the_page()
     yield from OF_CLICK
     yield from (os.strerror(number) for number in OF_THE_SYSTEM)
 

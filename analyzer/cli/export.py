@@ -1,4 +1,4 @@
-"""``tcpflow-view export``: records of connections or packets for machines, and a connection as packetdrill's script."""
+"""``tcpflow-view export``: records for machines, one connection as packetdrill's script or as a README's diagram."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from analyzer.cli import servers
 from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
+from analyzer.cli.summary import quality_of, story_of
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.export.jsonl import write_connections, write_packets
@@ -18,6 +19,7 @@ from analyzer.export.packetdrill import Segment, script, segments_of
 from analyzer.language import _
 from analyzer.pipeline import Lives, Run
 from analyzer.render.untrusted import visible
+from analyzer.report.mermaid import mermaid
 from analyzer.tables import Protocol, Side
 
 _EXAMPLES = """\b
@@ -25,6 +27,7 @@ Examples:
   tcpflow-view export capture.pcap --records connections --format jsonl
   tcpflow-view export capture.pcap --records packets -o packets.jsonl port 1235
   tcpflow-view export capture.pcap --format packetdrill -c 3 --side client -o connection.pkt
+  tcpflow-view export capture.pcap --format mermaid -c 3 -o connection.mmd
   tcpflow-view export capture.pcapng.gz | jq -r 'select(.verdict != "SF") | .why'
 """
 
@@ -37,13 +40,13 @@ Examples:
     help="A record for each connection, or for each packet.",
 )  # fmt: skip
 @click.option(
-    "--format", "form", type=click.Choice(["jsonl", "packetdrill"]), default="jsonl", show_default=True,
+    "--format", "form", type=click.Choice(["jsonl", "packetdrill", "mermaid"]), default="jsonl", show_default=True,
     help="jsonl is JSON Lines: an object a line. packetdrill is a script that plays one connection again: its packets "
-    "and the socket calls inferred from them.",
+    "and the socket calls inferred from them. mermaid is its sequence diagram for a README.",
 )  # fmt: skip
 @click.option(
     "-c", "--connection", "number", metavar="N", type=click.IntRange(min=1),
-    help="With packetdrill: the connection. Not needed where there is one TCP connection.",
+    help="With packetdrill and mermaid: the connection. Not needed where there is one TCP connection.",
 )  # fmt: skip
 @click.option(
     "--side", "side_name", type=click.Choice([side.name.lower() for side in Side]),
@@ -56,17 +59,19 @@ def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], records: str, form: str, number: int | None,
     side_name: str | None, server_ends: tuple[str, ...], output: str | None,
 ) -> None:  # fmt: skip
-    """Write records of a capture's connections or packets, or one connection as a script.
+    """Write records of a capture's connections or packets, or one connection as a script or a diagram.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
     """
     expression = " ".join(filter_words)
-    if form == "packetdrill":
-        write_script(context, file, expression, number, Side[(side_name or "server").upper()], server_ends, output)
+    if side_name and form != "packetdrill":
+        raise UsageError(_("{option} goes with --format packetdrill").format(option="--side"))
+    if form != "jsonl":
+        side = Side[(side_name or "server").upper()]
+        write_connection(context, form, file, expression, number, side, server_ends, output)
         return
-    if number is not None or side_name:
-        option = "-c" if number is not None else "--side"
-        raise UsageError(_("{option} goes with --format packetdrill").format(option=option))
+    if number is not None:
+        raise UsageError(_("{option} goes with --format packetdrill and mermaid").format(option="-c"))
     with (
         Run(file, expression, servers.known(server_ends, expression)) as run,
         destination(output, file) as out,
@@ -85,15 +90,15 @@ def command(
     end(context, run.capture)
 
 
-def write_script(
-    context: click.Context, file: str, expression: str, number: int | None, side: Side, server_ends: tuple[str, ...],
-    output: str | None,
+def write_connection(
+    context: click.Context, form: str, file: str, expression: str, number: int | None, side: Side,
+    server_ends: tuple[str, ...], output: str | None,
 ) -> None:  # fmt: skip
-    """Write a connection as packetdrill's script, the only one of TCP where no number is given."""
+    """Write a connection in this form, the only one of TCP where no number is given."""
     some: list[Segment] = []
     wanted = number or 0
     with (
-        Run(file, expression, servers.known(server_ends, expression)) as run,
+        Run(file, expression, servers.known(server_ends, expression), judges=True) as run,
         ReadingProgress("exporting") as progress,
     ):
         life = Lives([number] if number else [], sys.maxsize)
@@ -103,7 +108,8 @@ def write_script(
                 wanted = int(tcp[0]) + 1 if len(tcp) else 0
                 life = Lives([wanted], sys.maxsize)
             life.add(batch)
-            some += segments_of(batch, wanted)
+            if form == "packetdrill":
+                some += segments_of(batch, wanted)
             progress.tick(run)
     path = visible(run.capture.path)
     is_tcp = run.connections["protocol"][: run.count] == Protocol.TCP
@@ -113,13 +119,17 @@ def write_script(
     if wanted > run.count or not is_tcp[wanted - 1]:
         none = _("{path}: there is no TCP connection {number} (tcpflow-view read shows the numbers)")
         raise UsageError(none.format(path=path, number=wanted))
-    connection = run.connections[wanted - 1]
-    calls = inferred(connection, run.endpoints[wanted - 1], life.found()[wanted])
-    try:
-        lines = list(script(some, calls, side, int(connection["ip_version"])))
-    except UsageError as error:
-        text = _("{path}, connection {number}: {problem}")
-        raise UsageError(text.format(path=path, number=wanted, problem=error)) from None
+    packets = life.found()[wanted]
+    if form == "mermaid":
+        lines = list(mermaid(story_of(run, wanted - 1, packets, quality_of(run, expression))))
+    else:
+        connection = run.connections[wanted - 1]
+        calls = inferred(connection, run.endpoints[wanted - 1], packets)
+        try:
+            lines = list(script(some, calls, side, int(connection["ip_version"])))
+        except UsageError as error:
+            text = _("{path}, connection {number}: {problem}")
+            raise UsageError(text.format(path=path, number=wanted, problem=error)) from None
     with destination(output, file) as out:
         out.write("".join(f"{line}\n" for line in lines).encode())
     end(context, run.capture)

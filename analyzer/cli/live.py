@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -22,6 +23,7 @@ from analyzer.capture import live
 from analyzer.capture.live import LiveCapture, interfaces
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli import colors, servers
+from analyzer.cli.destination import destination
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
@@ -38,7 +40,7 @@ from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
 from analyzer.render.untrusted import visible
-from analyzer.tables import frames_at
+from analyzer.tables import Rows, frames_at
 
 _EXAMPLES = """\b
 Examples:
@@ -46,6 +48,7 @@ Examples:
   tcpflow-view live -i any tcp and not port 22
   tcpflow-view live -i eth0 -w capture.pcapng --duration 60 host 192.0.2.1
   tcpflow-view live -i eth0 -w ring.pcap --rotate-size 100 --rotate-files 10
+  tcpflow-view live -i lo --duration 30 --report report.html
   tcpflow-view live -i lo --count 10 port 1235 | grep teardown
 """
 
@@ -70,6 +73,7 @@ _SECOND_NS = 1_000_000_000
     help="Room for packets that wait to be analysed; 256, or less where memory is short.",
 )  # fmt: skip
 @click.option("-w", "--write", "saved_to", metavar="FILE", help="Save the packets too: pcapng by its name, else pcap.")
+@click.option("--report", metavar="FILE", help="At the end, write the page that the command report writes.")
 @click.option("--rotate-size", type=click.FloatRange(min=0, min_open=True), metavar="MB", help="Begin a new file then.")
 @click.option(
     "--rotate-time", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Begin a new file then."
@@ -92,10 +96,10 @@ _SECOND_NS = 1_000_000_000
 @click.pass_context
 def command(
     context: click.Context, /, filter_words: tuple[str, ...], interface: str | None, snaplen: int,
-    buffer_mib: int | None, saved_to: str | None, rotate_size: float | None, rotate_time: float | None,
-    rotate_files: int | None, count: int | None, duration: float | None, max_connections: int,
-    server_ends: tuple[str, ...], user: str | None, check_kernel: bool, hosts: str | None, services: str | None,
-    color: str,
+    buffer_mib: int | None, saved_to: str | None, report: str | None, rotate_size: float | None,
+    rotate_time: float | None, rotate_files: int | None, count: int | None, duration: float | None,
+    max_connections: int, server_ends: tuple[str, ...], user: str | None, check_kernel: bool, hosts: str | None,
+    services: str | None, color: str,
 ) -> None:  # fmt: skip
     """Watch connections live and die: each packet as it arrives, and at the end what read would show.
 
@@ -110,12 +114,17 @@ def command(
         raise UsageError(_("live: --rotate-files needs --rotate-size or --rotate-time"))
     if saved_to == "-":
         raise UsageError(_("live: -w needs the name of a file"))
+    if report and (rotate_size or rotate_time):
+        raise UsageError(_("live: --report needs all packets: it does not go with --rotate-size and --rotate-time"))
+    if report:
+        with destination(report, "", "--report"):  # whether it can be written is known before, not after
+            pass
     screen = screen_of(color)
     expression = " ".join(filter_words)
     known_servers = servers.known(server_ends, expression)
     names = Names(hosts, services) if hosts or services else None
     printer = TcpdumpPrinter(TcpdumpOptions(numeric=int(names is None)), names, most_kept=max_connections)
-    with ExitStack() as stack:
+    with ExitStack() as aside, ExitStack() as stack:
         capture = stack.enter_context(
             LiveCapture(
                 interface, expression, snaplen=snaplen or sys.maxsize, buffer_bytes=(buffer_mib or 0) * _MIB,
@@ -125,9 +134,12 @@ def command(
         if user:
             _become(user)
         saver = None
-        if saved_to:
+        path = saved_to
+        if report and not saved_to:
+            path = os.path.join(aside.enter_context(TemporaryDirectory()), "live.pcapng")
+        if path:
             saver = CaptureWriter(
-                saved_to, capture.linktype, capture.interfaces[0].snaplen, interface=interface,
+                path, capture.linktype, capture.interfaces[0].snaplen, interface=interface,
                 rotate_bytes=int((rotate_size or 0) * _MB), rotate_ns=int((rotate_time or 0) * _SECOND_NS),
                 keep_files=rotate_files or 0,
             )  # fmt: skip
@@ -141,15 +153,29 @@ def command(
             told = _("listening on {interface}").format(interface=visible(interface))
             click.echo(f"tcpflow-view: {told}", err=True)
         kernel = KernelStates(owners.is_here) if check_kernel else None
-        watch = Watch(capture, expression, shown, owners, saver, kernel, known_servers, max_connections)
+        watch = Watch(
+            capture, expression, shown, owners, saver, kernel, known_servers, max_connections, is_kept=bool(saved_to)
+        )
         with shown:
             _follow(watch, capture, shown, count, duration)
-    watch.write_summary(screen_of(color))
+        stack.close()
+        watch.write_summary(screen_of(color))
+        if report and path:
+            _write_report(path, interface, known_servers, report)
     if watch.trouble or capture.ended:
         trouble = visible(watch.trouble or f"{interface}: {capture.ended}")
         told = _("warning: {damage}").format(damage=trouble)
         click.echo(f"tcpflow-view: {told}", err=True)
         context.exit(1)
+
+
+def _write_report(path: str, interface: str, known_servers: Rows, report: str) -> None:
+    """Write the page about the packets that were saved."""
+    from analyzer.cli.report import EVERYTHING, write_report
+
+    write_report(path, interface, "", known_servers, report, EVERYTHING)
+    told = _("the page is written to {path}").format(path=visible(report))
+    click.echo(f" {told}")
 
 
 def _follow(watch: Watch, capture: LiveCapture, shown: Shown, count: int | None, duration: float | None) -> None:

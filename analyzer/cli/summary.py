@@ -84,7 +84,7 @@ def write_summary(
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        story = _story(run, row, lives[number], found, remark, settled)
+        story = story_of(run, row, lives[number], found, remark, settled)
         story = story._replace(calls=calls(story.connection, story.endpoints, story.life))
         screen.write(ladder(story, screen, whole=whole))
         screen.write(beneath(number))
@@ -92,9 +92,11 @@ def write_summary(
             screen.write(state_picture(walk(lives[number]), run.last_ns, screen))
 
 
-def _story(
-    run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str], settled: Callable[[Rows, Rows], str]
-) -> Story:
+def story_of(
+    run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str] = lambda connection: "",
+    settled: Callable[[Rows, Rows], str] = lambda client, server: "",
+) -> Story:  # fmt: skip
+    """The connection in this row as renderers need it, without calls."""
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
     doubts = doubt(connection, endpoints, found.lost, filter_cuts=found.filter_cuts)

@@ -41,8 +41,10 @@ class Watch:
 
     def __init__(
         self, capture: LiveCapture, expression: str, shown: Shown, owners: Owners, saver: CaptureWriter | None,
-        kernel: KernelStates | None, known_servers: Rows, max_connections: int,
+        kernel: KernelStates | None, known_servers: Rows, max_connections: int, *, is_kept: bool = True,
     ) -> None:  # fmt: skip
+        """``is_kept``: what is saved is there afterwards, and is told of."""
+        self._is_kept = is_kept
         self.trouble = ""
         self._capture, self._shown, self._owners, self._saver = capture, shown, owners, saver
         self._kernel, self._max_connections, self._expression = kernel, max_connections, expression
@@ -131,7 +133,7 @@ class Watch:
     def _remarks(self) -> Iterator[str]:
         if self._departed.count:
             yield f" {_let_go(self._departed, self._max_connections)}"
-        if self._saver:
+        if self._saver and self._is_kept:
             yield f" {_saved(self._saver)}"
         if self._kernel:
             yield from _agreement(self._kernel)

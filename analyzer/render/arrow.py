@@ -46,7 +46,7 @@ def arrow(
     style = LOUD if segment.troubled or segment.flags & RST else SIDES[Side(segment.side)].style
     offered = [Piece(f"UDP ({segment.payload_len})", 0, style)]
     if is_tcp:
-        offered = _pieces(segment, style, shift, width >= SPACIOUS)
+        offered = pieces(segment, style, shift, width >= SPACIOUS)
     for word in remarks:
         offered.append(Piece(marked(word._replace(about="")), 2, word.style))
         if word.about:
@@ -61,33 +61,33 @@ def arrow(
     return f"{screen.paint('◀' + shaft, style)} {text} {screen.paint('─', style)}", left_out
 
 
-def _pieces(segment: Segment, style: str, shift: int, spacious: bool) -> list[Piece]:
-    """All that could be said of a TCP segment, in the order of reading."""
+def pieces(segment: Segment, style: str, shift: int, spacious: bool) -> list[Piece]:
+    """All that could be said of a TCP segment, in the order of reading; ``spacious``: its window, too."""
     flags = segment.flags
     shown = flags if flags & (SYN | RST) or not flags & ~ACK else flags & ~ACK
     bold = style if style == LOUD else f"bold {style}"
     pure_ack = flags & ~PSH == ACK and not segment.payload_len
-    pieces = []
+    said: list[Piece] = []
     if pure_ack:
-        pieces.append(Piece(f"{flag_words(flags)} {segment.ack}", 0, style))
+        said.append(Piece(f"{flag_words(flags)} {segment.ack}", 0, style))
     elif shown & ~ACK or not segment.payload_len:
-        pieces.append(Piece(flag_words(shown), 0, bold))
+        said.append(Piece(flag_words(shown), 0, bold))
     if segment.payload_len:
         if not flags & SYN:
-            pieces.append(Piece(f"{segment.seq}:{(segment.seq + segment.payload_len) & 0xFFFFFFFF}", 3))
-        pieces.append(Piece(f"({segment.payload_len})", 1))
+            said.append(Piece(f"{segment.seq}:{(segment.seq + segment.payload_len) & 0xFFFFFFFF}", 3))
+        said.append(Piece(f"({segment.payload_len})", 1))
     elif flags & (FIN | RST):
-        pieces.append(Piece(str(segment.seq), 3))
+        said.append(Piece(str(segment.seq), 3))
     if flags & ACK and not pure_ack and not flags & SYN:
-        pieces.append(Piece(f"ack {segment.ack}", 5))
+        said.append(Piece(f"ack {segment.ack}", 5))
     if segment.sack_blocks:
-        pieces.append(Piece(f"sack {segment.sack_blocks}", 5))
+        said.append(Piece(f"sack {segment.sack_blocks}", 5))
     if flags & SYN:
-        pieces += _syn_options(segment)
+        said += _syn_options(segment)
     if spacious or (segment.window == 0 and not flags & RST):
         window = segment.window << (0 if flags & SYN else shift)
-        pieces.append(Piece(f"win {window}", 6, "" if window else LOUD))
-    return pieces
+        said.append(Piece(f"win {window}", 6, "" if window else LOUD))
+    return said
 
 
 def _syn_options(segment: Segment) -> list[Piece]:

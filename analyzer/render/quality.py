@@ -32,6 +32,26 @@ _MANY = 3
 def quality(found: Quality, path: str, screen: Screen, *, whole: bool = False) -> Iterator[str]:
     """The lines about a capture that was read from ``path``; ``whole``: also what falsifies nothing."""
     name = _("standard input") if path == "-" else visible(os.path.basename(path))
+    line = screen.paint(fit(name, screen.width), "bold")
+    used = min(cells(name), screen.width)
+    for fact in facts_of(found):
+        if used + 3 + cells(fact) > screen.width:
+            yield line
+            line, used = f"  {fact}", 2 + cells(fact)
+        else:
+            line, used = f"{line} · {fact}", used + 3 + cells(fact)
+    yield line
+    if found.damaged_at >= 0:
+        yield screen.paint(f"{TROUBLE_GLYPH} {fit(damage(found), screen.width - 2)}", LOUD)
+    for style, glyph, sentences in ((LOUD, TROUBLE_GLYPH, doubts(found)), (QUIET, " ", notes(found, whole))):
+        for sentence in sentences:
+            width = min(screen.width, _LONGEST_SENTENCE_LINE)
+            for text in wrap(sentence, width, f"{glyph} ", "  "):
+                yield screen.paint(text, style)
+
+
+def facts_of(found: Quality) -> list[str]:
+    """How much was read, in a few words each."""
     facts = [counted(found.packets, "packet")]
     if found.packets != found.all_packets:
         facts[0] = _("{n} of {packets}").format(n=count(found.packets), packets=counted(found.all_packets, "packet"))
@@ -46,26 +66,16 @@ def quality(found: Quality, path: str, screen: Screen, *, whole: bool = False) -
         facts.append(_("besides {others}").format(others=_(", ").join(strays)))
     if found.damaged_at < 0 and not found.lost:
         facts.append(_("complete"))
-    line = screen.paint(fit(name, screen.width), "bold")
-    used = min(cells(name), screen.width)
-    for fact in facts:
-        if used + 3 + cells(fact) > screen.width:
-            yield line
-            line, used = f"  {fact}", 2 + cells(fact)
-        else:
-            line, used = f"{line} · {fact}", used + 3 + cells(fact)
-    yield line
-    if found.damaged_at >= 0:
-        where = _("damaged at byte {offset}: {damage}").format(offset=count(found.damaged_at), damage=found.damage)
-        yield screen.paint(f"{TROUBLE_GLYPH} {fit(visible(where), screen.width - 2)}", LOUD)
-    for style, glyph, sentences in ((LOUD, TROUBLE_GLYPH, _loud(found)), (QUIET, " ", _quiet(found, whole))):
-        for sentence in sentences:
-            width = min(screen.width, _LONGEST_SENTENCE_LINE)
-            for text in wrap(sentence, width, f"{glyph} ", "  "):
-                yield screen.paint(text, style)
+    return facts
 
 
-def _loud(found: Quality) -> Iterator[str]:
+def damage(found: Quality) -> str:
+    """Where the capture is damaged."""
+    where = _("damaged at byte {offset}: {damage}").format(offset=count(found.damaged_at), damage=found.damage)
+    return visible(where)
+
+
+def doubts(found: Quality) -> Iterator[str]:
     """What makes findings doubtful."""
     flaws, coverage = found.flaws, found.coverage
     if found.lost:
@@ -88,7 +98,7 @@ def _loud(found: Quality) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _quiet(found: Quality, whole: bool) -> Iterator[str]:
+def notes(found: Quality, whole: bool) -> Iterator[str]:
     """What explains findings, or can be left out of account."""
     flaws, coverage = found.flaws, found.coverage
     if found.filter_cuts:

@@ -64,7 +64,7 @@ def _told(kinds: dict[Event, Kind], whole: bool) -> Iterator[list[tuple[str, str
     for kind in kinds.values():
         pairs: list[tuple[str, str]] = []
         for finding in kind.told:
-            words = _sentence(finding)
+            words = sentence(finding)
             if pairs and pairs[-1][1] == words:
                 pairs[-1] = f"{pairs[-1][0]}, {finding.packet}", words
             elif not pairs or spare > 0:
@@ -80,7 +80,7 @@ def _lines(numbers: str, words: str, number_width: int, width: int, screen: Scre
     yield from (" " * (number_width + 2) + line for line in rest)
 
 
-def _sentence(finding: Finding) -> str:
+def sentence(finding: Finding) -> str:
     """The template with its numbers in words."""
     return finding.text.format_map({name: _quantity(name, number) for name, number in finding.numbers.items()})
 

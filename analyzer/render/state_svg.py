@@ -29,12 +29,12 @@ _HEAD = 48
 _APART = 3.5
 """Pixels between the middle and the line of a side, where both walked."""
 
-_STYLE = """
+STYLE = """
 .tcp-states { --ink: #1f2328; --quiet: #8b949e; --paper: #ffffff; --box: #f6f8fa; --client: #0b7285; --server: #a61e8f;
   --loud: #c92a2a; font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; background: var(--paper);
   max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { .tcp-states { --ink: #e6edf3; --quiet: #7d8590; --paper: #0d1117; --box: #161b22;
-  --client: #3bc9db; --server: #f783e0; --loud: #ff8787; } }
+@media screen and (prefers-color-scheme: dark) { .tcp-states { --ink: #e6edf3; --quiet: #7d8590; --paper: #0d1117;
+  --box: #161b22; --client: #3bc9db; --server: #f783e0; --loud: #ff8787; } }
 .tcp-states text { fill: var(--ink); white-space: pre; }
 .tcp-states rect { fill: var(--box); stroke: var(--quiet); }
 .tcp-states .visited rect { stroke: var(--ink); stroke-width: 1.5; }
@@ -60,7 +60,7 @@ def state_svg(paths: tuple[Path, Path], until_ns: int, heading: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tcp-states" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="group">',
         _titled(_("States of {heading} (RFC 9293, figure 5)").format(heading=heading)),
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         _text(_MARGIN, _MARGIN + 14, heading, "name"),
         *_legend(),
         f'<g transform="translate({_MARGIN} {_HEAD + _MARGIN})">',

@@ -92,7 +92,7 @@ class Timeline:
             line = printed[start : stop - 1]
             start = stop
             if not is_usual:
-                line = _harmless(line)
+                line = harmless(line)
             key = (phase, client, server, connection > 0 and protocol == Protocol.TCP)
             columns = self._columns.get(key) or self._make_columns(*key)
             if refers_to:
@@ -206,7 +206,7 @@ def _cut(line: str, width: int) -> str:
     return fit(line, width)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Printed text, an octet a character, without anything that a terminal obeys."""
     lines = text.encode("latin-1").decode(errors="surrogateescape").expandtabs().split("\n")
     return "\n".join(map(visible, lines))

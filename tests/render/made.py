@@ -35,6 +35,7 @@ def life(some: list[Segment], omitted: int = 0) -> Life:
         source = labels if hasattr(labels, name) else packets
         dtype = getattr(source, name).dtype if hasattr(source, name) else np.dtype(np.int64)
         columns[name] = np.array([getattr(one, name) for one in some], dtype)
+    columns["sack"] = np.zeros((len(some), 8), np.uint32)
     return Life(**columns, payload=[one.payload for one in some], tunnels=[""] * len(some), omitted=omitted)
 
 
