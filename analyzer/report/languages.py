@@ -2,7 +2,8 @@
 
 Who makes a text here knows nothing of it: ``in_every_language`` calls a maker once a language, and ``merged`` folds the
 results into one. A text that is the same everywhere stays a string, one that differs becomes ``{"en": …, "zh": …}``; of
-drawings ``merged_markup`` gives one whose texts have the other languages' beside them, as ``data-`` attributes.
+drawings ``merged_markup`` gives one whose texts have the other languages' beside them, as ``data-`` attributes, or one
+for each language where they differ in more than texts.
 
 The page's own words are found where they stand in its template and scripts: ``say("…")`` says one, ``text("…")`` marks
 one that is said later, ``label("title", "…")`` is an attribute.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import escape, unescape
-from itertools import zip_longest
 from typing import Any
 
 from analyzer.language import _, languages, speak, spoken
@@ -54,18 +54,23 @@ def merged(same: list[Any]) -> Any:
 
 
 def merged_markup(make: Callable[[], str]) -> str:
-    """A drawing in the first language; a text that is another one in others has ``data-en``, ``data-zh``, …"""
-    first, *others = in_every_language(make)
+    """A drawing in the first language; a text that is another one in others has ``data-en``, ``data-zh``, …
+
+    Where texts need more lines in one language than in another there is a drawing for each, with ``data-language``.
+    """
+    first, *others = drawings = in_every_language(make)
+    if len({_TEXT.sub(r"></\2>", drawing) for drawing in drawings}) > 1:
+        spoken_in = zip(languages(), drawings, strict=True)
+        return "".join(drawing.replace("<svg ", f'<svg data-language="{name}" ', 1) for name, drawing in spoken_in)
     found = [_TEXT.findall(drawing) for drawing in others]
-    words = zip_longest(*([said for said, _tag in of_one] for of_one in found), fillvalue="")
-    queue = iter(words)
+    queue = zip(*([said for said, _tag in of_one] for of_one in found), strict=True)
 
     def beside(match: re.Match[str]) -> str:
-        said = (match[1], *next(queue, ()))
+        said = (match[1], *next(queue))
         if all(text == said[0] for text in said):
             return match[0]
         beside = "".join(
-            f' data-{language}="{escape(unescape(text))}"' for language, text in zip(languages(), said, strict=False)
+            f' data-{language}="{escape(unescape(text))}"' for language, text in zip(languages(), said, strict=True)
         )
         return f"{beside}{match[0]}"
 

@@ -44,6 +44,15 @@ def test_a_drawing_has_the_other_texts_beside_its_own() -> None:
     assert drawing == (f'<text x="1" {both}>handshake</text><text>SYN &lt;</text><title {both}>handshake</title>')
 
 
+def test_drawings_of_other_shapes_stand_side_by_side() -> None:
+    lines = iter([["two", "lines"], ["one"]])
+    drawing = merged_markup(lambda: f"<svg >{''.join(f'<text>{line}</text>' for line in next(lines))}</svg>")
+    assert drawing == (
+        '<svg data-language="en" ><text>two</text><text>lines</text></svg>'
+        '<svg data-language="zh" ><text>one</text></svg>'
+    )
+
+
 def test_a_text_cannot_leave_its_attribute() -> None:
     language_of = iter(["&lt;&quot;a", "&lt;&quot;b"])
     drawing = merged_markup(lambda: f"<text>{next(language_of)}</text>")

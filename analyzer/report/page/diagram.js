@@ -2,14 +2,17 @@
 const Diagram = (() => {
   let number = 0;
   let calls = "";
+  let chosen = 0;
   const place = at("diagram");
 
   /** Copy a drawing of the page into an element, in the reader's language; gives whether there is one. */
   function copy(id, element) {
     const drawing = document.getElementById(id);
     element.replaceChildren();
+    delete element.dataset.drawing;
     if (!drawing) return false;
-    element.append(drawing.content.cloneNode(true));
+    element.append(...[...drawing.content.children].filter(Words.isRead).map((svg) => svg.cloneNode(true)));
+    element.dataset.drawing = id;
     Words.apply(element);
     return true;
   }
@@ -27,7 +30,19 @@ const Diagram = (() => {
     at("calls-note").hidden = !calls;
   }
 
-  document.addEventListener("language", note);
+  /** Mark the packet that is chosen; gives its drawing. */
+  function mark() {
+    place.querySelector(".chosen")?.classList.remove("chosen");
+    const packet = chosen ? place.querySelector(`[data-packet="${chosen}"]`) : null;
+    packet?.classList.add("chosen");
+    return packet;
+  }
+
+  document.addEventListener("language", () => {
+    note();
+    for (const element of document.querySelectorAll("[data-drawing]")) copy(element.dataset.drawing, element);
+    mark();
+  });
   place.addEventListener("click", (event) => {
     const packet = event.target.closest("[data-packet]");
     if (packet) Packet.choose(number, Number(packet.dataset.packet));
@@ -39,11 +54,9 @@ const Diagram = (() => {
     Packet.step(number, by);
   });
   document.addEventListener("packet", ({ detail }) => {
-    place.querySelector(".chosen")?.classList.remove("chosen");
-    if (detail.connection !== number) return;
-    const packet = place.querySelector(`[data-packet="${detail.packet}"]`);
+    chosen = detail.connection === number ? detail.packet : 0;
+    const packet = mark();
     if (!packet) return;
-    packet.classList.add("chosen");
     const box = packet.getBoundingClientRect();
     const frame = place.getBoundingClientRect();
     if (box.top < frame.top || box.bottom > frame.bottom) {

@@ -55,5 +55,8 @@ const Words = (() => {
     }
   }
 
-  return { say, text, of, apply, offer, speak };
+  /** Of drawings that there are in every language, whether this one is the reader's. */
+  const isRead = (drawing) => (drawing.dataset.language ?? language) === language;
+
+  return { say, text, of, apply, isRead, offer, speak };
 })();
