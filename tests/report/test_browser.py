@@ -32,7 +32,8 @@ def made(folder: Path, capture: Path, *arguments: str) -> Path:
     """The page about a capture, written as a user writes it."""
     page = folder / f"{capture.stem}.html"
     command = [sys.executable, "-m", "analyzer", "report", str(capture), "-o", str(page), *arguments]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"TZ": "UTC0"}, capture_output=True)
+    run = subprocess.run(command, cwd=ROOT, env=os.environ | {"TZ": "UTC0"}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
     return page
 
 
