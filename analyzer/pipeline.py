@@ -42,9 +42,11 @@ from analyzer.tables import (
 )
 from analyzer.tcp.identities import Identities, identify
 from analyzer.tcp.letting_go import copied, first_to_go
+from analyzer.tcp.quoting import ends_of, latest_sent, sender_of
 from analyzer.tcp.reassembly import Datagrams, Reassembly, Segment
 from analyzer.tcp.reconstruct import Reconstruction
 from analyzer.tcp.speakers import LOOKED_AT
+from analyzer.traces import QUOTES_UDP, IcmpError
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -259,6 +261,10 @@ class Lives:
         owners = batch.labels.connection[hits]
         for number in np.unique(owners):
             self._parts[int(number)].add(batch, hits[owners == number])
+        for i in np.flatnonzero(batch.packets.unreachable).tolist():
+            of = [part for part in self._parts.values() if part.may_be_quoted_by(batch, i)]
+            if of:  # the latest of those with these ports
+                of[-1].add_error(batch, i)
 
     def found(self) -> dict[int, Life]:
         """The lives by the connections' numbers, without those that no packet came of."""
@@ -342,13 +348,48 @@ class _Parts:
         self._tail: list[Life] = []
         self._tail_len = 0
         self._omitted = 0
+        self._client: tuple[int, ...] = ()
+        self._starts: list[int | None] = [None, None]
+        self._errors: list[IcmpError] = []
+
+    def may_be_quoted_by(self, batch: Batch, i: int) -> bool:
+        """Whether the ICMP error ``i`` quotes a packet between the same ends."""
+        return self._client in (ends_of(batch.packets, i), ends_of(batch.packets, i, turned=True))
+
+    def add_error(self, batch: Batch, i: int) -> None:
+        """Take the ICMP error ``i``, unless it quotes what was not sent (RFC 5927 4.1)."""
+        frames, packets, _ = batch
+        side = Side.CLIENT if ends_of(packets, i) == self._client else Side.SERVER
+        start = self._starts[side]
+        is_tcp = not packets.unreachable[i] & QUOTES_UDP
+        if is_tcp and start is None:
+            return
+        seq = (int(packets.seq[i]) - (start or 0)) & 0xFFFFFFFF
+        number, ts_ns = int(frames.number[i]), int(frames.ts_ns[i])
+        found = (latest_sent(piece, side, seq if is_tcp else None, number) for piece in self._latest())
+        if quoted := next(filter(None, found), 0):
+            self._errors.append(
+                IcmpError(number, ts_ns, side, quoted, int(packets.unreachable[i]), sender_of(batch, i))
+            )
+
+    def _latest(self) -> Iterator[Life]:
+        yield from reversed(self._tail)
+        yield from reversed(self._head)
 
     def add(self, batch: Batch, at: I64) -> None:
         """Take the packets at these places of a batch."""
+        packets, labels = batch.packets, batch.labels
+        for side in Side:
+            sent = at[labels.side[at] == side]
+            if len(sent):
+                i = int(sent[-1])
+                self._starts[side] = (int(packets.seq[i]) - int(labels.seq[i])) & 0xFFFFFFFF
+                self._client = ends_of(packets, i, turned=side == Side.SERVER)
         turned = np.flatnonzero(batch.labels.events[at] >> np.uint32(Event.TURNED_ROUND) & 1)
         if len(turned):  # once at most in the life of a connection
             self._add(batch, at[: turned[0]])
             self._head, self._tail = [_turned(piece) for piece in self._head], [_turned(piece) for piece in self._tail]
+            self._errors = [error._replace(side=1 - error.side) for error in self._errors]
             at = at[turned[0] :]
         self._add(batch, at)
 
@@ -379,10 +420,10 @@ class _Parts:
             tail = [_from(first, surplus), *tail[1:]]
             self._omitted += surplus
         pieces = [*self._head, *tail]
-        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-3] for piece in pieces), strict=True)]
+        columns: list[Any] = [np.concatenate(column) for column in zip(*(piece[:-4] for piece in pieces), strict=True)]
         payload = [octets for piece in pieces for octets in piece.payload]
         tunnels = [words for piece in pieces for words in piece.tunnels]
-        return Life._make((*columns, payload, tunnels, self._omitted))
+        return Life._make((*columns, payload, tunnels, self._omitted, tuple(self._errors)))
 
 
 def _piece(batch: Batch, at: I64) -> Life:
@@ -438,5 +479,5 @@ def _tunnels(batch: Batch, i: int) -> str:
 
 
 def _from(life: Life, first: int) -> Life:
-    columns: Any = life[:-1]
-    return Life._make((*(column[first:] for column in columns), 0))
+    columns: Any = life[:-2]
+    return Life._make((*(column[first:] for column in columns), 0, ()))

@@ -89,6 +89,21 @@ class LeftOut(NamedTuple):
     """Why they belong to none."""
 
 
+class Refused(NamedTuple):
+    """The last octets of a stream so far, which its receiver did not take: RST says that it had no connection."""
+
+    side: int
+    """Side that sent them."""
+    offset: int
+    """Of the first of them, in the stream."""
+    length: int
+    """How many they are."""
+    packet: int
+    """The packet that brought the first of them."""
+    reset: int
+    """The packet with RST: a later one, or an earlier one, which its sender should have obeyed."""
+
+
 class LateStart(NamedTuple):
     """A stream whose beginning was not captured: it begins with this packet."""
 
@@ -98,4 +113,4 @@ class LateStart(NamedTuple):
     """The packet; 0 where no other came."""
 
 
-StreamItem = Piece | Gap | Difference | LeftOut | LateStart
+StreamItem = Piece | Gap | Difference | LeftOut | Refused | LateStart

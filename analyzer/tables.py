@@ -12,10 +12,13 @@ number in the capture, from 1, and 0 means that there is none.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from analyzer.traces import IcmpError
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -263,7 +266,7 @@ class Packets(NamedTuple):
     payload_len: U32
     """Octets of payload by the IP header's length, however many were captured."""
     payload_start: I64
-    """Offset in ``Frames.data`` of the payload; of the IP header in a FRAGMENT."""
+    """Offset in ``Frames.data`` of the payload; of the IP header in a FRAGMENT and where ``unreachable`` is not 0."""
     options: U8
     """Which TCP options are there: HAS_… bits."""
     mss: U16
@@ -346,11 +349,9 @@ def frames_at(frames: Frames, at: slice | I64) -> Frames:
 
 def batch_at(batch: Batch, at: slice | I64) -> Batch:
     """Some packets of a batch."""
-    return Batch(
-        frames_at(batch.frames, at),
-        Packets._make(column[at] for column in batch.packets),
-        Labels._make(column[at] for column in batch.labels),
-    )
+    packets = Packets._make(column[at] for column in batch.packets)
+    labels = Labels._make(column[at] for column in batch.labels)
+    return Batch(frames_at(batch.frames, at), packets, labels)
 
 
 SNIPPET_LEN = 64
@@ -386,6 +387,8 @@ class Life(NamedTuple):
     """The tunnels that each packet came in, in words and in the client's direction (layers.py); empty for none."""
     omitted: int
     """Packets left out of the middle because there were too many."""
+    errors: tuple[IcmpError, ...] = ()
+    """What says that packets of it were not delivered, in order."""
 
 
 # ---------------------------------------------------------------- connections

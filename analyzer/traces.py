@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 from analyzer.jit import kernel, wide
 from analyzer.tables import Rows
@@ -30,6 +31,23 @@ class Unreachable(IntEnum):
 
 # Packets.unreachable: Unreachable, and bits
 UNREACHABLE_REASON, QUOTES_UDP, BY_DESTINATION = 0x0F, 0x40, 0x80
+
+
+class IcmpError(NamedTuple):
+    """An ICMP error that quotes a packet of a connection."""
+
+    number: int
+    """Its own number in the capture."""
+    ts_ns: int
+    side: int
+    """Side that sent the packet."""
+    quoted: int
+    """The packet."""
+    unreachable: int
+    """As in Packets."""
+    sender: tuple[int, int, int, int]
+    """Words of the address that it came from."""
+
 
 # Bits of tried
 TRIED_AGAIN, TRIED_KEEP_ALIVE, TRIED_WINDOW = 1, 2, 4

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "decode": LEAVES,
     "tcp": LEAVES,
     "strace": set(),
-    "pipeline": {"language", "capture", "decode", "tcp", "tables", "streams", "errors"},
+    "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
     "explain": {"language", "strace", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
     "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "flaws", "streams", "errors"},
     "report": {

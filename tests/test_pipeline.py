@@ -12,10 +12,11 @@ import pytest
 from analyzer import pipeline
 from analyzer.capture.source import open_capture
 from analyzer.errors import CaptureOpenError
-from analyzer.pipeline import Run, Streams, lives, survey
+from analyzer.pipeline import Lives, Run, Streams, lives, survey
 from analyzer.streams import Piece
-from analyzer.tables import Event, Protocol
+from analyzer.tables import Batch, Event, Protocol
 from analyzer.tcp.states import State
+from tests.script import play
 from tests.tcp.test_speakers import GET, LIFE, captured
 
 MADE = Path(__file__).parents[1] / "captures" / "made"
@@ -221,3 +222,21 @@ def test_a_life_knows_what_its_events_refer_to() -> None:
     life = lives(MADE / "fast-retransmission.pcapng", "", [1])[1]
     assert life.refers_to.tolist()[14:19] == [14, 14, 14, 6, 14]
     assert life.repeat.tolist()[14:19] == [1, 2, 3, 0, 4]
+
+
+def errors_of(conversation: str, number: int = 1) -> list[tuple[int, int, int]]:
+    """What says that packets of a connection were not delivered: its number, whose packet, and which."""
+    story = play(conversation)
+    kept = Lives([number], 1000)
+    kept.add(Batch(story.frames, story.packets, story.labels))
+    errors = kept.found()[number].errors
+    assert all(error.sender == (0, 0, 0, 0x0A0000FE) for error in errors)
+    return [(error.number, error.side, error.quoted) for error in errors]
+
+
+def test_icmp_errors_are_kept_with_what_they_quote() -> None:
+    assert errors_of("C > S  S 100\nR > C  ICMP 3 1 1\n+1 C > S  S 100\nR > C  ICMP 3 1 3") == [(2, 0, 1), (4, 0, 3)]
+    opened = "C > S  S 100\nS > C  SA 300 ack 101\nC > S  A 101 ack 301\n"
+    assert errors_of(opened + "S > C  PA 301:310 ack 101\nR > S  ICMP 11 0 4") == [(5, 1, 4)]
+    assert errors_of("A > S  S 100\nC > S  S 100\nR > C  ICMP 3 1 2") == []
+    assert errors_of("C > S  UDP 5\nR > C  ICMP 3 3 1") == [(2, 0, 1)]

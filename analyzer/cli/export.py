@@ -15,7 +15,8 @@ from analyzer.cli.summary import quality_of, story_of
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.export.jsonl import write_connections, write_packets
-from analyzer.export.packetdrill import Segment, script, segments_of
+from analyzer.export.packetdrill import script
+from analyzer.export.segments import Segment, segments_of
 from analyzer.language import _
 from analyzer.pipeline import Lives, Run
 from analyzer.render.untrusted import visible

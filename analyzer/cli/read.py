@@ -23,7 +23,7 @@ from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.straced import Straced
-from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, no_calls, quality_of, write_summary
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import UsageError
 from analyzer.explain.walk import walk
@@ -118,6 +118,9 @@ def command(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
             advice=advice, calls=calls, beneath=beneath, settled=settled,
         )  # fmt: skip
+        if has_calls is None and calls is no_calls and any(_is_tcp(run, number) for number in told):
+            hint = _("--calls shows the socket calls too.")
+            screen.write([f" {hint}", ""])
         if watched:
             screen.write(watched.apart(screen, whole=whole))
             screen.write(watched.sentences(screen))
@@ -151,6 +154,10 @@ def _is_pipe(file: str) -> bool:
         return stat.S_ISFIFO(os.stat(file).st_mode)
     except OSError:
         return False
+
+
+def _is_tcp(run: Run, number: int) -> bool:
+    return bool((run.connections[rows_of(run.connections[: run.count], [number])]["protocol"] == Protocol.TCP).all())
 
 
 def _check_one(run: Run, told: Sequence[int]) -> None:

@@ -90,6 +90,8 @@ def decode_frame(data: U8, at: int, end: int, wire_end: int, linktype: int, pack
         packets.status[i] = Status.CUT
     elif number in (IP_ICMP, IP_ICMPV6):
         icmp_error(data, transport, end, ethertype, packets, i)
+        if wide(packets.unreachable[i]):
+            packets.payload_start[i] = ip_at
     packets.protocol[i] = protocol_of(number, protocol)
 
 

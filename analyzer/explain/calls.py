@@ -21,21 +21,24 @@ How sure each of them is, and by which rule:
 - ``connect waits, then ETIMEDOUT``: LIKELY; the SYN was sent again without an answer (tcp(7), tcp_syn_retries).
 - ``accept can return``: with the handshake's ACK (3.10.7.4). CERTAIN when the server sends data or FIN before the
   client does, or the ACK brings data. Else LIKELY: a server with TCP_DEFER_ACCEPT waits for data (tcp(7)).
-- ``write``: LIKELY; payload that was not sent before, up to where a write probably ends (writes.py). It stands beside
-  its first segment. What is sent again, the kernel sends.
-- ``can read``: octets in order up to the end of a write. CERTAIN when they were acknowledged and not sent again, else
-  LIKELY.
+- ``write``: LIKELY; payload that was not sent before, up to where a write probably ends (writes.py), which is never
+  where the receiver's window was full: ``or more``. It stands beside its first segment. What is sent again, the kernel
+  sends.
+- ``can read``: octets in order up to the end of a write. CERTAIN when they were acknowledged and not sent again, LIKELY
+  when one of these, or when they were not sent again and the receiver was heard of later. Else they are not known to
+  have arrived.
 - ``shutdown(SHUT_WR)``: CERTAIN; a FIN whose sender takes new data afterwards. After close() it would send RST (3.6.1).
-- ``close() or shutdown(SHUT_RDWR)``: CERTAIN; a FIN whose sender answers new data with RST (3.6.1).
 - ``close()``: LIKELY; a FIN after the peer's, which it acknowledges.
 - ``close() or shutdown()``: CERTAIN; any other FIN (3.9.1.4): it is one of them.
+- ``closed entirely by now``: LIKELY; RST in answer to new data after such a FIN (3.6.1). When it closed is not known.
 - ``read can return 0``: the peer's FIN (3.10.7.4). CERTAIN when it was acknowledged and nothing was left to be sent,
   which a program may leave to the kernel when it closes. Else LIKELY; not told of a program that closed before.
 - ``close() with SO_LINGER 0``: LIKELY; RST before any FIN (3.9.1.5, socket(7)). Where its sender has received data,
-  it may be close() with some of it unread (3.6.1), and the wire does not tell.
+  it may be close() with some of it unread (3.6.1), and where it is a server that never spoke, its listening socket may
+  have been closed before accept(). The wire does not tell.
 - ``read fails: ETIMEDOUT``: LIKELY; RST after a keep-alive probe without an answer (tcp(7), tcp_keepalive_probes).
-- ``next call fails: ECONNRESET``: LIKELY; RST to an end that has not closed (3.10.7.4). ``next write fails: EPIPE``
-  where the peer's FIN came before.
+- ``next call fails: ECONNRESET``: LIKELY; RST to an end that has not closed (3.10.7.4) and was heard of. ``next write
+  fails: EPIPE`` where the peer's FIN came before.
 - ``does not read``, ``reads again``: LIKELY; a window of 0, and the end of it (3.8.6).
 - ``SO_KEEPALIVE set``: LIKELY; a keep-alive probe (3.8.4: off by default), which is none of a zero window (3.8.6.1).
 """
@@ -48,7 +51,7 @@ from typing import NamedTuple
 
 from analyzer.explain.places import NOWHERE, Packet, lowest_sent_again, merged, packets_of
 from analyzer.explain.undelivered import connect_error
-from analyzer.explain.writes import PAUSE_NS, end_of_write
+from analyzer.explain.writes import PAUSE_NS, Room, end_of_write
 from analyzer.language import _, counted
 from analyzer.tables import FIN, PSH, RST, SYN, Event, Life, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -129,7 +132,7 @@ class _Inference:
     def __init__(self, life: Life, connection: Rows, endpoints: Rows) -> None:
         self._undelivered = connect_error(connection)
         self._packets, self._unknown_from = packets_of(life)
-        self._receives = [(int(end["mss"]), int(end["max_window"])) for end in endpoints]
+        self._endpoints = endpoints
         self._of = [[packet for packet in self._packets if packet.side == side] for side in Side]
         self._fins = [next((packet for packet in sent if packet.is_fin), None) for sent in self._of]
         self._acked = [max((packet.acked for packet in self._of[1 - side]), default=-1) for side in Side]
@@ -251,21 +254,29 @@ class _Inference:
     def _writing(self, side: Side) -> list[int]:
         """Tell the writes of a side; where they end in its stream, in order."""
         ends: list[int] = []
+        room = Room(self._endpoints[1 - side], self._shift(1 - side))
         first: Packet | None = None
         last: Packet | None = None
         begin = 0
+        is_stalled = False
 
         def finish() -> None:
             nonlocal first
             if first is not None and last is not None:
                 ends.append(last.end)
                 n = last.end - begin
-                text = counted("write {n} byte", "write {n} bytes", n).format(n=f"{n:,}")
+                text = counted("write {n} byte", "write {n} bytes", n)
+                if is_stalled:
+                    text = counted("write {n} byte or more", "write {n} bytes or more", n)
+                text = text.format(n=f"{n:,}")
                 self._tell(first, side, Kind.WRITE, text, sure=Certainty.LIKELY, octets=n)
             first = None
 
         for packet in self._packets:
             brings = packet.new_from < packet.end
+            if packet.side != side:
+                room.take(packet)
+                is_stalled |= last is not None and not room.has_more_after(last.end)
             if packet.number == self._unknown_from or (brings and packet.side != side):
                 finish()
             if packet.side != side or not brings:
@@ -273,14 +284,17 @@ class _Inference:
             if packet.flags & SYN:  # Fast Open's own call
                 ends.append(packet.end)
                 continue
-            if last is not None and not last.fills_window and packet.ts_ns - last.ts_ns >= PAUSE_NS:
+            if last is not None and not is_stalled and packet.ts_ns - last.ts_ns >= PAUSE_NS:
                 finish()
+            goes_on = first is not None and last is not None and packet.payload_len == last.payload_len
             if first is None:
                 first, begin = packet, packet.new_from
             last = packet
+            is_stalled = packet.fills_window
             if packet.flags & PSH and packet.fills_window:
                 ends.append(packet.end)
-            elif end_of_write(packet.flags, packet.payload_len, *self._receives[1 - side]):
+            elif not goes_on and end_of_write(packet.flags, packet.payload_len, room.mss, room.most):
+                is_stalled = False
                 finish()
             elif packet.flags & PSH:
                 ends.append(packet.end)
@@ -290,6 +304,7 @@ class _Inference:
     def _reading(self, side: Side, ends: list[int]) -> None:
         """What the peer of a side can read, packet by packet."""
         deaf_from = self._deaf_from(Side(1 - side))
+        last_heard = max((packet.number for packet in self._of[1 - side] if packet.is_plain), default=0)
         syn_taken = max((packet.acked for packet in self._of[1 - side] if packet.is_syn_ack), default=0)
         arrived = told = highest = self._of[side][0].start if self._of[side] else 0
         held: list[tuple[int, int]] = []
@@ -316,7 +331,10 @@ class _Inference:
             while at < len(ends) and ends[at] <= arrived:
                 at += 1
             if at > passed and arrived > told:
-                is_sure = self._acked[side] >= arrived and arrived <= self._sent_again_from(packet)
+                is_acked, is_again = self._acked[side] >= arrived, arrived > self._sent_again_from(packet)
+                if not is_acked and (is_again or packet.number > last_heard):
+                    continue
+                is_sure = is_acked and not is_again
                 n = arrived - told
                 text = counted("can read {n} byte", "can read {n} bytes", n).format(n=f"{n:,}")
                 sure = Certainty.CERTAIN if is_sure else Certainty.LIKELY
@@ -324,9 +342,23 @@ class _Inference:
                 told = arrived
 
     def _deaf_from(self, side: Side) -> int:
-        """The packet from which on a side takes no data: its FIN, when its program closed the socket with it."""
-        fin = self._fins[side]
-        return fin.number if fin is not None and self._rejects_late_data(side) else NOWHERE
+        """The packet from which on a side takes no data: its RST, or its FIN where RST answered data after it."""
+        fin, reset = self._fins[side], self._reset(side)
+        if fin is not None and self._rejects_late_data(side):
+            return fin.number
+        return reset.number if reset is not None else NOWHERE
+
+    def _reset(self, side: int) -> Packet | None:
+        """The first RST of a side that ended the connection for it."""
+        resets = (packet for packet in self._of[side] if packet.is_reset)
+        return next((packet for packet in resets if packet.after[side] == State.CLOSED), None)
+
+    def _shift(self, side: int) -> int | None:
+        """By how many bits a side's window is shifted (RFC 7323 2.2); None where that is not known."""
+        if not all(any(packet.flags & SYN for packet in sent) for sent in self._of):
+            return None
+        scales = [int(scale) for scale in self._endpoints["window_scale"]]
+        return scales[side] if min(scales) >= 0 else 0
 
     def _sent_again_from(self, packet: Packet) -> int:
         """From where on its sender sent octets again after this packet: the peer may have had a gap there."""
@@ -364,11 +396,9 @@ class _Inference:
         if fin is None:
             return
         is_second = other is not None and other.number < fin.number and fin.acked > other.end
-        if self._rejects_late_data(side):
-            self._tell(fin, side, Kind.CLOSE, _("close() or shutdown(SHUT_RDWR)"))
-        elif self._takes_late_data(side):
+        if self._takes_late_data(side):
             self._tell(fin, side, Kind.SHUTDOWN, _("shutdown(SHUT_WR)"))
-        elif is_second:
+        elif is_second and not self._rejects_late_data(side):
             self._tell(fin, side, Kind.CLOSE, _("close()"), sure=Certainty.LIKELY)
         else:
             self._tell(fin, side, Kind.CLOSE, _("close() or shutdown()"))
@@ -403,9 +433,12 @@ class _Inference:
         has_closed = fin is not None and fin.number < reset.number
         if not has_closed and reset.before[side] != State.CLOSED:
             self._tell(reset, side, *self._abort(side, reset), sure=Certainty.LIKELY)
+        elif has_closed and self._rejects_late_data(side):
+            self._tell(reset, side, Kind.OTHER, _("closed entirely by now"), sure=Certainty.LIKELY)
         peer = 1 - side
         is_open = other is None or other.number > reset.number or self._takes_late_data(Side(peer))
-        if is_open and reset.before[peer] not in (State.CLOSED, State.SYN_SENT, State.SYN_RECEIVED):
+        was_open = reset.before[peer] not in (State.CLOSED, State.SYN_SENT, State.SYN_RECEIVED)
+        if is_open and was_open and not self._tries_in_vain(side, reset):
             if reset.after[peer] == State.CLOSED:
                 failure = Kind.RESET, _("next call fails: ECONNRESET")
                 if reset.before[peer] == State.CLOSE_WAIT:
@@ -423,13 +456,30 @@ class _Inference:
         if self._probes_in_vain(side, reset):
             return Kind.OTHER, _("read fails: ETIMEDOUT")
         got = any(packet.payload_len and packet.number < reset.number for packet in self._of[1 - side])
-        if got:
+        spoke = any(packet.payload_len and packet.number < reset.number for packet in self._of[side])
+        is_accepted = side == Side.CLIENT or spoke or not self._has_listened
+        if got and is_accepted:
             return Kind.ABORT, _("close() with data unread or SO_LINGER 0")
-        return Kind.ABORT, _("close() with SO_LINGER 0")
+        if got:
+            return Kind.ABORT, _("close() with data unread or SO_LINGER 0, or the listener was closed")
+        if is_accepted:
+            return Kind.ABORT, _("close() with SO_LINGER 0")
+        return Kind.ABORT, _("close() with SO_LINGER 0, or the listener was closed")
+
+    @property
+    def _has_listened(self) -> bool:
+        """Whether the server's socket may have come from a listening one: it has not sent a SYN of its own."""
+        return not any(packet.is_bare_syn for packet in self._of[Side.SERVER])
 
     def _probes_in_vain(self, side: Side, reset: Packet) -> bool:
         before = [packet for packet in self._packets if packet.number < reset.number]
         return bool(before) and before[-1].side == side and bool(before[-1].events >> Event.KEEP_ALIVE & 1)
+
+    def _tries_in_vain(self, side: Side, reset: Packet) -> bool:
+        """Whether a side got no answer to what it sent again, or to its keep-alive probes: the peer may be gone."""
+        heard = max((packet.number for packet in self._of[1 - side] if packet.number < reset.number), default=0)
+        later = [packet for packet in self._of[side] if heard < packet.number < reset.number]
+        return any(packet.start < packet.new_from or packet.events >> Event.KEEP_ALIVE & 1 for packet in later)
 
     # ------------------------------------------------------------ what sockets are set to, and what they hold
 

@@ -2,13 +2,15 @@
 
 TCP keeps no boundaries between writes: several of them may share a segment, and one may take many. What tells all the
 same is PSH, which a sender sets when it has no more to send (RFC 9293 3.9.1.2). On a full segment it tells nothing:
-Linux sets it on the last one of each batch that it hands to the network card, in the middle of a write.
+Linux sets it on the last one of each batch that it hands to the network card, in the middle of a write. Where the
+receiver's window is full, or so small that a sender waits, neither the length nor a pause tells anything.
 """
 
 from __future__ import annotations
 
+from analyzer.explain.places import Packet
 from analyzer.language import text
-from analyzer.tables import FIN, PSH
+from analyzer.tables import FIN, PSH, SYN, Rows
 
 PAUSE_NS = 200_000_000
 """As long as a delayed ACK may take at most with most systems: longer than a sender pauses within a write."""
@@ -18,6 +20,34 @@ _MOST_OPTIONS_LEN = 40
 
 _TIMESTAMPS_LEN = 12
 """Octets of the timestamps option, padded: what most segments have."""
+
+
+class Room:
+    """What a receiver announces, packet by packet: as its sender knows it when it sends.
+
+    ``end`` is the receiver's ENDPOINT row, ``shift`` that of its window; None where it is not known: then nothing is
+    known of its room.
+    """
+
+    def __init__(self, end: Rows, shift: int | None) -> None:
+        self.mss = int(end["mss"])
+        self.most = int(end["max_window"]) if shift is None else 0
+        """The largest window so far."""
+        self._shift = shift
+        self._edge = 0
+
+    def take(self, packet: Packet) -> None:
+        """Take a segment of the receiver."""
+        if self._shift is not None and packet.acked >= 0:
+            window = packet.window << (0 if packet.flags & SYN else self._shift)
+            self.most = max(self.most, window)
+            self._edge = packet.acked + window
+
+    def has_more_after(self, end: int) -> bool:
+        """Whether there was room for another full segment after this place of the stream."""
+        if self._shift is None:
+            return True
+        return self._edge - end >= min(self.mss or self.most, self.most // 2)
 
 
 def end_of_write(flags: int, payload_len: int, mss: int, max_window: int = 0) -> str:

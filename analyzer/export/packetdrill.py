@@ -5,65 +5,33 @@ sends. Reference: the language as packetdrill's parser takes it (https://github.
     +0 accept(3, ..., ...) = 4
 
 ``<`` is what packetdrill sends to the socket, with its window; ``>`` what it expects of the kernel. There windows are
-left out, as in packetdrill's own tests: they depend on how much memory a socket has. Calls are the inferred ones.
+left out, as in packetdrill's own tests: they depend on how much memory a socket has. Windows of zero stand there: they
+are what a program that does not read shows (pacing.py). Calls are the inferred ones.
 Numbers are relative to each side's initial sequence number; times are those between the packets.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
-import numpy as np
 
 from analyzer.errors import UsageError
 from analyzer.explain.calls import Call, Kind
+from analyzer.export.pacing import is_shut, paced
+from analyzer.export.segments import Segment
 from analyzer.language import _
-from analyzer.tables import ACK, I64, SYN, Batch, Event, Frames, Packets, Side
+from analyzer.tables import ACK, SYN, Side
 
 _FLAGS = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x20, "U"), (0x40, "E"), (0x80, "W"), (0x10, "."))
 """Control bits and packetdrill's letters, in the order of tcpdump."""
 
 _MOST_PAYLOAD = 0xFFFF
-_SHORTEST_HEADER, _LONGEST_HEADER = 20, 60
 
 _SOCKET = "socket(..., SOCK_STREAM, IPPROTO_TCP) = 3"
 _LISTENING = (
-    _SOCKET, "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0", "bind(3, ..., ...) = 0", "listen(3, 5) = 0",
+    "setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0", "bind(3, ..., ...) = 0", "listen(3, 5) = 0",
 )  # fmt: skip
-_BEFORE_CONNECT = (_SOCKET, "fcntl(3, F_GETFL) = 0x2 (flags O_RDWR)", "fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0")
+_BEFORE_CONNECT = ("fcntl(3, F_GETFL) = 0x2 (flags O_RDWR)", "fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0")
 _IN_PROGRESS = "-1 EINPROGRESS (Operation now in progress)"
-
-
-class Segment(NamedTuple):
-    """A packet of the connection."""
-
-    number: int
-    ts_ns: int
-    side: int
-    flags: int
-    seq: int
-    """Relative, as all sequence numbers here."""
-    ack: int
-    window: int
-    payload_len: int
-    options: str | None
-    """As packetdrill has them; None where they could not be read, or have no form there."""
-
-
-def segments_of(batch: Batch, number: int) -> Iterator[Segment]:
-    """The packets of the connection of this number in a batch, without the capture's copies."""
-    frames, packets, labels = batch
-    is_copy = labels.events & 1 << Event.CAPTURE_DUPLICATE != 0
-    at: I64 = np.flatnonzero((labels.connection == number) & ~is_copy)
-    for i in at.tolist():
-        ack = int(labels.ack[i])
-        yield Segment(
-            int(frames.number[i]), int(frames.ts_ns[i]), int(labels.side[i]), int(packets.flags[i]), int(labels.seq[i]),
-            ack, int(packets.window[i]), int(packets.payload_len[i]),
-            _options(frames, packets, i, (int(packets.ack[i]) - ack) & 0xFFFFFFFF),
-        )  # fmt: skip
 
 
 def script(some: Sequence[Segment], calls: Sequence[Call], side: Side, ip_version: int) -> Iterator[str]:
@@ -73,8 +41,8 @@ def script(some: Sequence[Segment], calls: Sequence[Call], side: Side, ip_versio
     if ip_version == 6:
         yield "--ip_version=ipv6"
     yield ""
-    own = [call for call in calls if call.side == side]
-    program = _Program()
+    own, buffer = paced(some, calls, side)
+    program = _Program(buffer)
     has_begun = [False, False]
     last_ns, time = some[0].ts_ns, "0"
     for segment in some:
@@ -116,7 +84,7 @@ def _packet(segment: Segment, side: Side) -> str:
     words.append(f"{segment.seq}:{segment.seq + segment.payload_len}({segment.payload_len})")
     if segment.flags & ACK:
         words.append(f"ack {segment.ack}")
-    if not is_sent:
+    if not is_sent or is_shut(segment):
         words.append(f"win {segment.window}")
     if segment.options is None:
         words += ["<...>"] if is_sent else ["// options that have no form here are left out"]
@@ -126,9 +94,10 @@ def _packet(segment: Segment, side: Side) -> str:
 
 
 class _Program:
-    """What the side's program does, in packetdrill's words."""
+    """What the side's program does, in packetdrill's words. ``buffer``: octets of its receive buffer; 0 as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffer: int) -> None:
+        self._buffer = (f"setsockopt(3, SOL_SOCKET, SO_RCVBUF, [{buffer}], 4) = 0",) if buffer else ()
         self._fd = 3
         self._is_open = True
 
@@ -139,9 +108,9 @@ class _Program:
             return ()
         match call.kind:
             case Kind.LISTEN:
-                return _LISTENING
+                return _SOCKET, *self._buffer, *_LISTENING
             case Kind.CONNECT:
-                return *_BEFORE_CONNECT, f"connect(3, ..., ...) = {_IN_PROGRESS}"
+                return _SOCKET, *self._buffer, *_BEFORE_CONNECT, f"connect(3, ..., ...) = {_IN_PROGRESS}"
             case Kind.FAST_OPEN:
                 return _SOCKET, f"sendto(3, ..., {call.octets}, MSG_FASTOPEN, ..., ...) = {call.octets}"
             case Kind.CONNECTED:
@@ -164,55 +133,10 @@ class _Program:
                 return (f"close({fd}) = 0",)
             case Kind.ABORT:
                 self._is_open = False
-                return f"setsockopt({fd}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0", f"close({fd}) = 0"
+                linger = f"setsockopt({fd}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0"
+                return f"{linger} // a guess: RST came", f"close({fd}) = 0"
             case Kind.RESET:
                 return (f"read({fd}, ..., 1) = -1 ECONNRESET (Connection reset by peer)",)
             case Kind.PIPE:
                 return (f"write({fd}, ..., 1) = -1 EPIPE (Broken pipe)",)
         return ()
-
-
-def _options(frames: Frames, packets: Packets, i: int, peer_start: int) -> str | None:
-    """The options of a packet's TCP header in their order; ``peer_start`` is the peer's initial sequence number."""
-    end = int(packets.payload_start[i])
-    ports_and_seq = struct.pack(
-        "!HHI", *(int(column[i]) for column in (packets.src_port, packets.dst_port, packets.seq))
-    )
-    for header_len in range(_SHORTEST_HEADER, _LONGEST_HEADER + 4, 4):
-        header = frames.data[max(end - header_len, 0) : end].tobytes()
-        if header[:8] == ports_and_seq and header[12] >> 4 == header_len // 4:
-            return _options_text(header[_SHORTEST_HEADER:], peer_start)
-    return None
-
-
-def _options_text(octets: bytes, peer_start: int) -> str | None:
-    words = []
-    at = 0
-    while at < len(octets):
-        kind = octets[at]
-        if kind < 2:
-            words.append("nop" if kind else "eol")
-            at += 1
-            continue
-        length = octets[at + 1] if at + 1 < len(octets) else 0
-        body = octets[at + 2 : at + length]
-        if length < 2 or len(body) != length - 2:
-            return None
-        match kind, len(body):
-            case 2, 2:
-                words.append(f"mss {int.from_bytes(body)}")
-            case 3, 1:
-                words.append(f"wscale {body[0]}")
-            case 4, 0:
-                words.append("sackOK")
-            case 5, blocks if blocks and blocks % 8 == 0:
-                edges = [(edge - peer_start) & 0xFFFFFFFF for edge in struct.unpack(f"!{blocks // 4}I", body)]
-                words.append("sack " + " ".join(f"{a}:{b}" for a, b in zip(edges[::2], edges[1::2], strict=True)))
-            case 8, 8:
-                words.append("TS val {} ecr {}".format(*struct.unpack("!II", body)))
-            case 34, _:
-                words.append(f"FO {body.hex()}".rstrip())
-            case _:
-                return None
-        at += length
-    return ",".join(words)

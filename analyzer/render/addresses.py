@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analyzer.render.screen import fit_middle
 from analyzer.tables import Rows, Side
 
@@ -9,7 +11,12 @@ from analyzer.tables import Rows, Side
 def address(connection: Rows, side: Side) -> str:
     """The address of one side of a CONNECTION row, without the port."""
     words = [int(word) for word in connection["address"][4 * side : 4 * side + 4]]
-    if connection["ip_version"] == 6:
+    return written(words, int(connection["ip_version"]))
+
+
+def written(words: Sequence[int], ip_version: int) -> str:
+    """The address that has these four words."""
+    if ip_version == 6:
         import ipaddress
 
         ip = ipaddress.IPv6Address(words[0] << 96 | words[1] << 64 | words[2] << 32 | words[3])

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from analyzer.explain.calls import Call, Certainty
+from analyzer.explain.calls import Call, Certainty, Kind
+from analyzer.explain.writes import PAUSE_NS
 from analyzer.language import _, counted
 from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.segment import Segment
@@ -24,6 +26,12 @@ from analyzer.tables import Side
 _MOST_LINES = 3
 """A call takes no more than that of a narrow column; what is longer is cut."""
 
+
+_BREAK = r"(?<![=]) (?!\?$|=|(?<=[A-Z] )\d)"
+"""Where a call may go on in the next line: not before its mark, its result or the value of an option."""
+
+_MOST_AT_ONCE = 65_536
+"""Octets that a program may ask for in one recv(); more is no question of messages."""
 
 _LEAST_IN_A_ROW = 12
 """A call is not begun in fewer columns."""
@@ -46,6 +54,7 @@ class Beside:
         self._seen = [call for call in calls if call.certainty == Certainty.SEEN]
         self._inferred = {call.side for call in calls if call.certainty != Certainty.SEEN}
         self._infers_close = any("close()" in call.told for call in calls if call.certainty != Certainty.SEEN)
+        self._at_once = _at_once(calls, {segment.number: segment.ts_ns for segment in segments})
         several = {side: len({call.process for call in self._seen if call.side == side}) > 1 for side in Side}
         for call in sorted(calls, key=lambda call: call.ts_ns or 0):
             if several[call.side] and call.process:
@@ -95,6 +104,42 @@ class Beside:
         if self._infers_close:
             sentences.append(_("close() may also be the end of the program."))
         yield from wrap(" ".join(sentences), width, " ", " ")
+        if self._at_once:
+            side, first, last, n = self._at_once
+            said = _(
+                "TCP keeps no boundaries between messages: one recv() of the {side} may return all {n} bytes of "
+                "packets {first} to {last}, or a part of them."
+            )
+            said = said.format(side=SIDES[side].text, n=f"{n:,}", first=first, last=last)
+            yield from wrap(said, width, " ", " ")
+
+
+class _AtOnce(NamedTuple):
+    """What a side may read at once, though it came in several packets."""
+
+    side: Side
+    first: int
+    last: int
+    octets: int
+
+
+def _at_once(calls: Sequence[Call], times: dict[int, int]) -> _AtOnce | None:
+    """The first writes of a connection that one recv() may get: they came soon after each other, and nothing is known
+    that the reader did between them."""
+    latest: dict[Side, _AtOnce] = {}
+    found: list[_AtOnce] = []
+    for call in calls:
+        before = latest.get(call.side)
+        at_ns = times.get(call.packet)
+        if call.kind != Kind.READ or at_ns is None:
+            found += filter(None, [latest.pop(call.side, None)])
+        elif before and at_ns - times[before.last] < PAUSE_NS:
+            latest[call.side] = before._replace(last=call.packet, octets=before.octets + call.octets)
+        else:
+            found += filter(None, [before])
+            latest[call.side] = _AtOnce(call.side, call.packet, call.packet, call.octets)
+    several = [one for one in (*found, *latest.values()) if one.first != one.last and one.octets <= _MOST_AT_ONCE]
+    return min(several, key=lambda one: one.first, default=None)
 
 
 def in_a_row(some: Sequence[Call], screen: Screen, width: int) -> tuple[str, int]:
@@ -126,7 +171,7 @@ def calls_hidden(number: int) -> str:
 def _wrapped(text: str, width: int) -> list[str]:
     """The text in a few lines, broken at spaces, by the columns that its characters take."""
     lines = [""]
-    for part in re.split(r" (?!\?$)", text):
+    for part in _parts(text, width):
         joined = f"{lines[-1]} {part}" if lines[-1] else part
         if cells(joined) <= width or not lines[-1]:
             lines[-1] = joined
@@ -136,3 +181,9 @@ def _wrapped(text: str, width: int) -> list[str]:
             lines[-1] = fit(f"{joined}{' ' * width}", width).rstrip()
             break
     return [fit(line, width) for line in lines]
+
+
+def _parts(text: str, width: int) -> Iterator[str]:
+    """What stays on one line where it has room."""
+    for part in re.split(_BREAK, text):
+        yield from [part] if cells(part) <= width else re.split(r" (?!\?$)", part)

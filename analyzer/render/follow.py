@@ -25,7 +25,7 @@ from analyzer.render.turns import turn_name
 from analyzer.render.untrusted import excerpt, legible
 from analyzer.render.words import LOUD, QUIET, SIDES
 from analyzer.render.wrapping import wrap
-from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
+from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, Refused, StreamItem, Unused
 from analyzer.tables import Protocol, Rows, Side
 
 _INDENT = "  "
@@ -61,6 +61,11 @@ def notice(item: StreamItem) -> str:
         case LeftOut():
             said = _("{bytes} of packet {packet} left out: {why}")
             return said.format(bytes=counted(item.length, "byte"), packet=item.packet, why=_(_UNUSED[item.why]))
+        case Refused():
+            said = _("the last {bytes}, from packet {packet} on, not delivered: answered by RST (packet {reset})")
+            if item.reset < item.packet:
+                said = _("the last {bytes}, from packet {packet} on, not delivered: sent after RST (packet {reset})")
+            return said.format(bytes=counted(item.length, "byte"), packet=item.packet, reset=item.reset)
         case LateStart():
             said = _("what the {side} sent was not captured")
             if item.packet:
@@ -90,7 +95,7 @@ class View:
         self._requests = 0
         self._last_ns: int | None = None
         self._octets, self._packets, self._latest = [0, 0], [0, 0], [0, 0]
-        self._missing = self._differences = 0
+        self._missing = self._differences = self._refused = 0
 
     def begin(self) -> str:
         """The heading."""
@@ -125,6 +130,7 @@ class View:
                 yield from self._turn(item)
             self._missing += item.length
         self._differences += isinstance(item, Difference)
+        self._refused += item.length if isinstance(item, Refused) else 0
         yield from self._noticed(item)
 
     def _noticed(self, item: StreamItem) -> Iterator[str]:
@@ -163,6 +169,9 @@ class View:
         yield from self._wrapped(_("{sentence}.").format(sentence=f"{all_said[0].upper()}{all_said[1:]}"), " ", "")
         if self._missing:
             yield from self._wrapped(_("{bytes} missing.").format(bytes=counted(self._missing, "byte")), " ", LOUD)
+        if self._refused:
+            told = _("{bytes} not delivered.").format(bytes=counted(self._refused, "byte"))
+            yield from self._wrapped(told, " ", LOUD)
         if self._differences:
             told = _(
                 "What was sent again was not the same, {times}: an attack, or a device between the two that changes "

@@ -14,14 +14,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.explain.calls import Call
+from analyzer.explain.icmp_errors import reason_of_error
 from analyzer.explain.walk import PASSED, states_before
 from analyzer.language import _, text
-from analyzer.render.addresses import endpoint, port, shortened
+from analyzer.render.addresses import endpoint, port, shortened, written
 from analyzer.render.arrow import SPACIOUS, arrow
-from analyzer.render.calls import Beside, call_word, calls_hidden, lines_of
+from analyzer.render.calls import Beside, calls_hidden, lines_of
 from analyzer.render.folding import SHOWN_WHOLE, folded, phase_runs
 from analyzer.render.lifelines import Lifelines
 from analyzer.render.quantities import counted, duration, seconds, seconds_decimals, size
@@ -34,6 +35,9 @@ from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STAT
 from analyzer.render.wrapping import wrap
 from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
+
+if TYPE_CHECKING:
+    from analyzer.traces import IcmpError
 
 _PAUSE_NS = 1_000_000_000
 """A pause from this length on is pointed out."""
@@ -79,14 +83,19 @@ class _Ladder:
         self._is_tcp = story.connection["protocol"] == Protocol.TCP
         self._first_ns = int(story.connection["first_ns"])
         last = self._segments[-1]
-        number_width = max(3, len(str(last.number)) + 1)
-        longest = max(abs(segment.ts_ns - self._first_ns) for segment in (self._segments[0], last))
+        ends = [(segment.number, segment.ts_ns) for segment in (self._segments[0], last)]
+        ends += [(error.number, error.ts_ns) for error in story.life.errors[-1:]]
+        number_width = max(3, len(str(max(ends)[0])) + 1)
+        longest = max(abs(ts_ns - self._first_ns) for _, ts_ns in ends)
         self._decimals = seconds_decimals(longest)
         self._calls = Beside(story.calls, self._segments)
-        self._grid = Lifelines(screen, number_width, max(8, len(self._time(last))), has_calls=bool(story.calls))
+        self._grid = Lifelines(
+            screen, number_width, max(8, len(self._time_at(max(ends)[1]))), has_calls=bool(story.calls)
+        )
         scales = [int(scale) for scale in story.endpoints["window_scale"]]
         self._shifts = scales if min(scales) >= 0 else [0, 0]
         self._turns = {turn.first: turn for turn in turns(self._segments)} if self._is_tcp else {}
+        self._errors = list(story.life.errors)
 
     def lines(self) -> Iterator[str]:
         """From the heading to the closing sentence."""
@@ -119,7 +128,8 @@ class _Ladder:
         styles = [f"bold {SIDES[side].style}" for side in Side]
         line = f" {paint(number, 'bold')}  {paint(ends[0], styles[0])} → {paint(ends[1], styles[1])}"
         packets = counted(int(story.endpoints["packets"].sum()), "packet")
-        lasted = duration(int(story.connection["last_ns"] - story.connection["first_ns"]))
+        last_ns = max([int(story.connection["last_ns"]), *(error.ts_ns for error in story.life.errors)])
+        lasted = duration(last_ns - int(story.connection["first_ns"]))
         facts = [Word(packets), story.ending, *troubles_of(story.endpoints), Word(lasted)]
         for fact, style in ((marked(word), word.style) for word in facts):
             if fact and cells(plain) + cells(fact) + 3 <= self._grid.width:
@@ -157,7 +167,8 @@ class _Ladder:
         alone = [call for call in before if not call.packet or not grid.takes_calls]
         yield from self._rows_of(alone, bar)
         before = [call for call in before if call not in alone]
-        alone = [call for call in after if not call.packet or not grid.takes_calls]
+        errors = self._errors_to(index, bar)
+        alone = [call for call in after if not call.packet or not grid.takes_calls or errors]
         after = [call for call in after if call not in alone]
         width = grid.side_width
         rows = [_around(states[s], passed[s], lines_of(before, s, width), lines_of(after, s, width)) for s in Side]
@@ -169,11 +180,32 @@ class _Ladder:
         )  # fmt: skip
         for client, server in _aligned(rows[0].below, rows[1].below):
             yield grid.row(bar, client=client, server=server)
+        yield from errors
         yield from self._rows_of(alone, bar)
         for word in left_out:
             yield grid.aside(bar, marked(word), side, word.style)
         if self._story.life.omitted and index == len(self._segments) // 2 - 1:
             yield self._omission(bar)
+
+    def _errors_to(self, index: int, bar: str) -> list[str]:
+        """The rows of ICMP errors that came before the packet after this one, those told already apart."""
+        following = self._segments[index + 1].number if index + 1 < len(self._segments) else None
+        now = [error for error in self._errors if following is None or error.number < following]
+        self._errors = self._errors[len(now) :]
+        return [row for error in now for row in self._error(error, bar)]
+
+    def _error(self, error: IcmpError, bar: str) -> Iterator[str]:
+        """The rows of an ICMP error, at the end of the side whose packet it quotes."""
+        number, time = str(error.number), self._time_at(error.ts_ns)
+        address = written(error.sender, int(self._story.connection["ip_version"]))
+        said = _("ICMP from {address}: {reason}, packet {packet}")
+        said = said.format(address=address, reason=reason_of_error(error), packet=error.quoted)
+        lines = [said]
+        if cells(said) > self._grid.inside - 2:
+            lines = [_("ICMP from {address}:").format(address=address), reason_of_error(error)]
+        for line in lines:
+            yield self._grid.aside(bar, line, Side(error.side), LOUD, number=number, time=time)
+            number = time = ""
 
     def _calls_at(self, index: int) -> tuple[list[Call], list[Call]]:
         """The calls to tell before and after a packet; some before the first stand in the heading."""
@@ -199,14 +231,17 @@ class _Ladder:
                     yield self._grid.row(bar, client=words[0], server=words[1])
             return
         for call in some:
-            word = call_word(call)
-            yield self._grid.aside(bar, word.text, call.side, f"{word.style} {SIDES[call.side].style}".lstrip())
+            for line in lines_of([call], call.side, self._grid.inside - 2):
+                yield self._grid.aside(bar, line.text, call.side, f"{line.style} {SIDES[call.side].style}".lstrip())
 
     def _events(self, bits: int, refers_to: int = 0, repeat: int = 0) -> list[Word]:
         return events_of(bits, has_losses=self._story.has_losses, refers_to=refers_to, repeat=repeat)
 
     def _time(self, segment: Segment) -> str:
-        return seconds(segment.ts_ns - self._first_ns, self._decimals)
+        return self._time_at(segment.ts_ns)
+
+    def _time_at(self, ts_ns: int) -> str:
+        return seconds(ts_ns - self._first_ns, self._decimals)
 
     def _before(self, index: int, bar: str) -> Iterator[str]:
         """A row before the packet where a turn begins or after a pause."""
@@ -245,6 +280,7 @@ class _Ladder:
             yield self._grid.aside(bar, calls_hidden(seen))
         for told in self._trouble(some):
             yield self._grid.aside(bar, told, style=LOUD)
+        yield from self._errors_to(hidden.stop - 1, bar)
         if self._story.life.omitted and hidden.start < len(self._segments) // 2 <= hidden.stop:
             yield self._omission(bar)
 

@@ -101,14 +101,17 @@ class Lifelines:
             text = paint(ljust(fit(f"{left} · {middle}" if middle else left, room), room), style)
         return f"{start}{text}{paint(line, self._styles[1])}"
 
-    def aside(self, bar: str, text: str, side: Side | None = None, style: str = QUIET) -> str:
+    def aside(
+        self, bar: str, text: str, side: Side | None = None, style: str = QUIET, *, number: str = "", time: str = "",
+    ) -> str:  # fmt: skip
         """A row of text between the lifelines, at the end of the side that it speaks of."""
         room = self.inside - 2
         text = fit(text, room)
         blank = " " * (room - cells(text))
         before = blank if side == Side.SERVER else "" if side == Side.CLIENT else blank[: len(blank) // 2]
         after = blank[len(before) :]
-        return self.row(bar, middle=f" {before}{self._screen.paint(text, style)}{after} ", ends="┊┊")
+        middle = f" {before}{self._screen.paint(text, style)}{after} "
+        return self.row(bar, number, time, middle=middle, ends="┊┊")
 
 
 def _joined(style: str, color: str) -> str:

@@ -6,7 +6,7 @@ Of a connection the first and the last packets are kept, half of its share each,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,6 +118,8 @@ def first_and_last(life: Life, most: int) -> Life:
         return life
     half = max(1, most // 2)
     at = np.r_[0:half, count - half : count]
-    columns = [column[at] for column in life[:-3]]
-    payload, tunnels = ([texts[i] for i in at.tolist()] for texts in (life.payload, life.tunnels))
-    return Life._make((*columns, payload, tunnels, life.omitted + count - 2 * half))
+    kept: dict[str, Any] = {
+        name: column[at] if isinstance(column, np.ndarray) else [column[i] for i in at.tolist()]
+        for name, column in life._asdict().items() if name not in ("omitted", "errors")
+    }  # fmt: skip
+    return life._replace(**kept, omitted=life.omitted + count - 2 * half)

@@ -3,7 +3,8 @@
 Octets are given out as soon as all before them were. What comes again counts once: the first that was seen stays, and
 other octets for the same place are reported. What waits behind a gap is bounded; the gap is given up when too much
 waits, when its receiver acknowledged it and speaks (what the capture lost is there, and the order of the two sides
-matters more than a packet that was captured late), and at the end.
+matters more than a packet that was captured late), and at the end. What a RST shows that its sender did not take is
+reported.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
+from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, Refused, StreamItem, Unused
 from analyzer.tables import ACK, FIN, PSH, RST, SYN, Side
 from analyzer.tcp.seq import seq_add, seq_diff
 
@@ -51,9 +52,11 @@ class Reassembly:
 
     def add(self, segment: Segment) -> list[StreamItem]:
         """Take a segment. Returns what can be given out now, in the order of reading."""
-        if segment.flags & RST:  # what it carries is no stream data (RFC 9293 3.5.3), its numbers may be anything
-            return []
         mine, other = self._streams[segment.side], self._streams[1 - segment.side]
+        if segment.flags & RST:  # what it carries is no stream data (RFC 9293 3.5.3), its numbers may be anything
+            if mine.may_go_on_at(segment.seq) or (segment.flags & ACK and not mine.has_begun):
+                other.refuse_from(segment)
+            return other.refused()
         items: list[StreamItem] = []
         if segment.flags & ACK:
             other.acknowledge(segment.ack)
@@ -61,7 +64,7 @@ class Reassembly:
                 items += other.give_up_acknowledged(segment.packet)
         if segment.payload_len or segment.flags & (SYN | FIN):
             items += mine.take(segment)
-        return items
+        return items + mine.refused() if items else items
 
     def finish(self) -> list[StreamItem]:
         """What still waits, behind marked gaps, and the gaps at the ends."""
@@ -108,6 +111,41 @@ class _Stream:
         self._waiting = 0
         self._remembered = 0
         self._forgotten = 0
+        self._reset = 0
+        self._refused_from = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known where the stream begins."""
+        return self._base is not None
+
+    def may_go_on_at(self, seq: int) -> bool:
+        """Whether a segment of its sender may have this sequence number: nothing is lost before it, or acknowledged
+        behind it."""
+        if self._base is None:
+            return False
+        return self._acked <= self._offset_of(self._base, seq) <= self._seen_to() + 1
+
+    def refuse_from(self, reset: Segment) -> None:
+        """The peer sends RST: what it has not acknowledged, it does not take."""
+        if self._reset or self._base is None:
+            return
+        taken = self._acked
+        if reset.flags & ACK:
+            offset = self._offset_of(self._base, reset.ack)
+            taken = max(taken, offset) if offset <= self._seen_to() + 1 else taken
+        self._reset, self._refused_from = reset.packet, taken
+
+    def refused(self) -> list[StreamItem]:
+        """What was given out and is refused, once."""
+        start = self._refused_from
+        if not self._reset or self._next <= start:
+            return []
+        index = bisect_right(self._starts, start) - 1
+        self._refused_from = self._next
+        if index < 0 or self._pieces[index].end <= start:
+            return []
+        return [Refused(self._side, start, self._next - start, self._pieces[index].packet, self._reset)]
 
     def acknowledge(self, ack: int) -> None:
         """The peer has all before this sequence number."""

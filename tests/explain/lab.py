@@ -7,6 +7,7 @@ clock can be let pass without waiting.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import random
 import select
@@ -240,6 +241,12 @@ def has_data(packet: Packets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return packet.payload_len > 0
 
 
+def _is_here(address: str) -> bool:
+    """Whether this host takes packets for an IPv6 address: Linux makes its route some time after it was given."""
+    route = f"{ipaddress.IPv6Address(address).packed.hex()} 80 "
+    return route in Path("/proc/thread-self/net/ipv6_route").read_text(encoding="ascii")
+
+
 @contextmanager
 def lab(version: int, seed: int) -> Iterator[Lab]:
     """Hosts that know each other's addresses; this thread is in NEAR."""
@@ -253,6 +260,8 @@ def lab(version: int, seed: int) -> Iterator[Lab]:
             with within((near, far)[host]):
                 ends.append(tunnel(name, ADDRESSES[4][host]))
                 ip("-6", "address", "add", f"{ADDRESSES[6][host]}/64", "dev", name, "nodad")
+                wait_for(lambda: _is_here(ADDRESSES[6][host]))  # noqa: B023 (it is called at once)
+                Path("/proc/sys/net/ipv6/icmp/ratelimit").write_text("0", encoding="ascii")
         made = Lab(version, seed, near, far, (ends[0], ends[1]))
         try:
             yield made

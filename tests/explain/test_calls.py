@@ -196,13 +196,76 @@ def test_a_pause_ends_a_write_unless_the_window_was_full() -> None:
     S > C  A 301 ack 1561 win 0
     +0.3 S > C  A 301 ack 1561 win 1460
     C > S  PA 1561:1661 ack 301
+    S > C  A 301 ack 1661
     """
     calls = told(waits)
     assert [call for call in calls if "write" in call] == ["5 client write 1,560 bytes ?"]
     assert [call for call in calls if "read" in call] == [
         "5> server can read 1,460 bytes", "6 server does not read ?", "7 server reads again ?",
-        "8> server can read 100 bytes ?",
+        "8> server can read 100 bytes",
     ]  # fmt: skip
+
+
+SHUT = """
+C > S  S 100 mss 65495
+S > C  SA 300 ack 101 win 4096 mss 65495
+C > S  A 101 ack 301
+C > S  A 101:2149 ack 301
+S > C  A 301 ack 2149 win 2048
+C > S  PA 2149:4101 ack 301
+S > C  A 301 ack 4101 win 96
++0.3 C > S  PA 4101:4197 ack 301
+S > C  A 301 ack 4197 win 0
+"""
+
+
+def test_where_the_window_is_full_no_write_is_known_to_end() -> None:
+    assert [call for call in told(SHUT) if "write" in call] == [
+        "4 client write 4,000 bytes ?", "8 client write 96 bytes or more ?",
+    ]  # fmt: skip
+    more = SHUT + "+1 S > C  A 301 ack 4197 win 4096\nC > S  A 4197:6245 ack 301\nC > S  PA 6245:8101 ack 301"
+    assert [call for call in told(more) if "write" in call][1:] == ["8 client write 4,000 bytes ?"]
+
+
+def test_a_pause_in_a_window_that_is_too_small_is_within_a_write() -> None:
+    """A sender waits for room for a segment (RFC 9293 3.8.6.2.1)."""
+    small = """
+    C > S  S 100 mss 1460
+    S > C  SA 300 ack 101 win 6000 mss 1460
+    C > S  A 101 ack 301
+    C > S  A 101:1561 ack 301
+    C > S  A 1561:3021 ack 301
+    S > C  A 301 ack 3021 win 300
+    +0.5 C > S  PA 3021:3321 ack 301
+    S > C  A 301 ack 3321 win 0
+    """
+    assert [call for call in told(small) if "write" in call] == ["4 client write 3,220 bytes or more ?"]
+
+
+def test_segments_of_one_length_are_all_full() -> None:
+    """The first were cut by half of a window that was smaller then."""
+    halves = """
+    C > S  S 100 mss 65495 wscale 10
+    S > C  SA 300 ack 101 win 65483 mss 65495 wscale 10
+    C > S  A 101 ack 301
+    C > S  A 101:32842 ack 301
+    S > C  A 301 ack 32842 win 93
+    C > S  PA 32842:65583 ack 301
+    C > S  PA 65583:65637 ack 301
+    S > C  A 301 ack 65637 win 93
+    """
+    assert [call for call in told(halves) if "write" in call] == ["4 client write 65,536 bytes ?"]
+
+
+def test_nothing_can_be_read_of_what_is_not_known_to_have_arrived() -> None:
+    lost = "C > S  PA 101:106 ack 301\n+1 C > S  PA 101:106 ack 301\n+2 C > S  PA 101:106 ack 301"
+    assert after_opening(lost) == ("4 client write 5 bytes ?",)
+    crossed = "C > S  PA 101:106 ack 301\nS > C  PA 301:306 ack 101\nC > S  A 106 ack 306"
+    assert "4> server can read 5 bytes ?" in after_opening(crossed)
+    again = "C > S  PA 101:106 ack 301\nS > C  PA 301:306 ack 101\n+1 C > S  PA 101:106 ack 306"
+    assert not any("server can read" in call for call in after_opening(again))
+    gone = "C > S  PA 101:106 ack 301\nS > C  RA 301 ack 101\nC > S  PA 106:111 ack 301"
+    assert not any("can read" in call for call in after_opening(gone))
 
 
 def test_the_other_side_s_turn_ends_a_write() -> None:
@@ -288,11 +351,11 @@ def test_data_taken_after_a_fin_proves_shutdown() -> None:
     )  # fmt: skip
 
 
-def test_data_reset_after_a_fin_proves_close() -> None:
+def test_data_reset_after_a_fin_proves_that_it_was_closed_by_then() -> None:
     late = "S > C  FA 301 ack 101\nC > S  PA 101:110 ack 302\nS > C  R 302"
     assert after_opening(late, ACCEPTED) == (
-        "4 server close() or shutdown(SHUT_RDWR)", "4> client read can return 0", "5 client write 9 bytes ?",
-        "6> client next write fails: EPIPE ?",
+        "4 server close() or shutdown()", "4> client read can return 0", "5 client write 9 bytes ?",
+        "6 server closed entirely by now ?", "6> client next write fails: EPIPE ?",
     )  # fmt: skip
 
 
@@ -353,12 +416,26 @@ def test_a_fin_that_nobody_acknowledged() -> None:
 
 
 def test_abort() -> None:
-    read = "C > S  PA 101:106 ack 301\nS > C  A 301 ack 106\nS > C  RA 301 ack 106"
-    assert after_opening(read)[2:] == (
-        "6 server close() with data unread or SO_LINGER 0 ?", "6> client next call fails: ECONNRESET ?",
+    fails = "client next call fails: ECONNRESET ?"
+    read = "C > S  PA 101:106 ack 301\nS > C  PA 301:306 ack 106\nS > C  RA 306 ack 106"
+    assert after_opening(read)[-2:] == (
+        "6 server close() with data unread or SO_LINGER 0 ?", f"6> {fails}",
+    )  # fmt: skip
+    spoke = "S > C  PA 301:306 ack 101\nS > C  RA 306 ack 101"
+    assert after_opening(spoke, ACCEPTED)[-2:] == ("5 server close() with SO_LINGER 0 ?", f"5> {fails}")
+
+
+def test_a_server_that_never_spoke_may_not_have_accepted() -> None:
+    fails = "client next call fails: ECONNRESET ?"
+    unread = "C > S  PA 101:106 ack 301\nS > C  A 301 ack 106\nS > C  RA 301 ack 106"
+    assert after_opening(unread)[2:] == (
+        "6 server close() with data unread or SO_LINGER 0, or the listener was closed ?", f"6> {fails}",
     )  # fmt: skip
     assert after_opening("S > C  RA 301 ack 101") == (
-        "4 server close() with SO_LINGER 0 ?", "4> client next call fails: ECONNRESET ?",
+        "4 server close() with SO_LINGER 0, or the listener was closed ?", f"4> {fails}",
+    )  # fmt: skip
+    assert after_opening("C > S  RA 101 ack 301") == (
+        "4 client close() with SO_LINGER 0 ?", "4> server next call fails: ECONNRESET ?",
     )  # fmt: skip
 
 
@@ -377,7 +454,7 @@ def test_keep_alive() -> None:
     +1 C > S  RA 106 ack 301
     """
     assert after_opening(probes)[2:] == (
-        "6 client SO_KEEPALIVE set ?", "10 client read fails: ETIMEDOUT ?", "10> server next call fails: ECONNRESET ?",
+        "6 client SO_KEEPALIVE set ?", "10 client read fails: ETIMEDOUT ?",
     )  # fmt: skip
 
 

@@ -14,7 +14,10 @@ from click.testing import CliRunner, Result
 
 from analyzer.cli.export import command
 from analyzer.errors import UsageError
-from analyzer.export.packetdrill import _options_text, script, segments_of
+from analyzer.explain.calls import inferred
+from analyzer.export.packetdrill import script
+from analyzer.export.segments import _options_text, segments_of
+from analyzer.pipeline import Lives
 from analyzer.tables import Batch, Side
 from tests.script import play
 
@@ -32,7 +35,7 @@ OPTION = (
 PACKET = rf"[<>] [SFRPUEW]*\.? (\d+):(\d+)\((\d+)\)( ack \d+)?( win \d+)?( <({OPTION}(,{OPTION})*|\.\.\.)>)?"
 ARGUMENT = r"(\.\.\.|[\w|]+|\[\w+\]|\{onoff=1, linger=0\})"
 CALL = rf"[a-z]+\(({ARGUMENT}(, {ARGUMENT})*)\) = (-1 E[A-Z]+ \([\w ]+\)|\w+( \(flags O_RDWR\))?)"
-EVENT = re.compile(rf"(0|\+\d+(\.\d{{1,6}})?) ({PACKET}|{CALL})")
+EVENT = re.compile(rf"(0|\+\d+(\.\d{{1,6}})?) ({PACKET}|{CALL})( // [ \w:]+)?")
 """What packetdrill's parser takes, as far as scripts are written here."""
 
 
@@ -122,6 +125,60 @@ def test_options_without_a_form_are_left_out() -> None:
     assert lines == [
         "< S 0:0(0) win 1000 // options that have no form here are left out", "> S. 0:0(0) ack 1 <...>",
     ]  # fmt: skip
+
+
+SHUT = """
+C > S  S 100 mss 1460
+S > C  SA 300 ack 101 win 4096 mss 1460
+C > S  A 101 ack 301
+C > S  PA 101:2149 ack 301
+S > C  A 301 ack 2149 win 2048
+C > S  PA 2149:4197 ack 301
+S > C  A 301 ack 4197 win 0
+"""
+
+
+def script_of(conversation: str, side: Side = Side.SERVER) -> list[str]:
+    """Packets and calls, without their times."""
+    story = play(conversation)
+    batch = Batch(story.frames, story.packets, story.labels)
+    kept = Lives([1], 1000)
+    kept.add(batch)
+    made = story.reconstruction
+    calls = inferred(made.connections[0], made.endpoints[0], kept.found()[1])
+    lines = script(list(segments_of(batch, 1)), calls, side, 4)
+    return [line.split(" ", 1)[1] for line in lines if line and not line.startswith("//")]
+
+
+def test_a_program_with_a_full_buffer_does_not_read() -> None:
+    """It was full of what it had not read when it closed: so RST, without SO_LINGER."""
+    lines = script_of(SHUT + "+3 S > C  RA 301 ack 4197 win 4096")
+    assert "setsockopt(3, SOL_SOCKET, SO_RCVBUF, [4096], 4) = 0" in lines
+    assert "> . 1:1(0) ack 4097 win 0" in lines
+    assert lines[-2:] == ["close(4) = 0", "> R. 1:1(0) ack 4097"]
+    assert not any("read" in line or "LINGER" in line for line in lines)
+
+
+def test_a_program_reads_when_its_window_opens() -> None:
+    more = "+1 S > C  A 301 ack 4197 win 3000\nC > S  FPA 4197:4297 ack 301\nS > C  FA 301 ack 4298 win 3996"
+    lines = script_of(SHUT + more)
+    reads = [(line, lines[at + 1]) for at, line in enumerate(lines) if "read" in line]
+    assert reads == [
+        ("read(4, ..., 3000) = 3000", "> . 1:1(0) ack 4097"),
+        ("read(4, ..., 1196) = 1196", "read(4, ..., 1) = 0"),
+        ("read(4, ..., 1) = 0", "close(4) = 0"),
+    ]  # fmt: skip
+
+
+def test_what_came_beyond_the_largest_window_was_read_before() -> None:
+    before = "S > C  A 301 ack 2149 win 4096\nC > S  PA 2149:6245 ack 301\nS > C  A 301 ack 6245 win 0"
+    lines = script_of("\n".join(SHUT.strip().splitlines()[:4]) + "\n" + before)
+    assert [line for line in lines if "read" in line] == ["read(4, ..., 2048) = 2048"]
+
+
+def test_a_guess_is_marked() -> None:
+    lines = script_of("C > S  S 100\nS > C  SA 300 ack 101\nC > S  A 101 ack 301\nS > C  RA 301 ack 101")
+    assert lines[-3] == "setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0 // a guess: RST came"
 
 
 def test_copies_of_the_capture_are_left_out() -> None:

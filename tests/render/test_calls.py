@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analyzer.explain.calls import Call, Certainty
+from analyzer.explain.calls import Call, Certainty, Kind
 from analyzer.render.calls import Beside, in_a_row
 from analyzer.render.ladder import ladder
 from analyzer.render.screen import Screen, cells
@@ -160,3 +160,44 @@ def test_calls_in_a_row() -> None:
     assert in_a_row(calls, WIDE, 40) == ("client: write 5 bytes ? · server: can r…", 40)
     assert in_a_row(calls, WIDE, 30) == ("client: write 5 bytes ?", 23)
     assert in_a_row(calls, WIDE, 5) == ("", 0)
+
+
+def test_results_marks_and_values_stay_with_their_words() -> None:
+    calls = [
+        seen(1, CLIENT, "connect 127.0.0.1:40090", "= 0", 5), seen(1, CLIENT, "setsockopt SO_REUSEADDR", "= 0", 6),
+        seen(1, CLIENT, "sendto 127.0.0.1:40090 5 bytes", "= -1 EPIPE", 7),
+        call(2, SERVER, "close() with SO_LINGER 0, or the listener was closed", sure=Certainty.LIKELY),
+    ]  # fmt: skip
+    told = [cell for row in rows(lines_of(calls)) for cell in row if cell]
+    assert told[:6] == [
+        "connect", "127.0.0.1:40090 = 0", "setsockopt", "SO_REUSEADDR = 0", "sendto 127.0.0.1:40090 5",
+        "1 0.000000         bytes = -1 EPIPE",
+    ]  # fmt: skip
+    assert told[-4:-1] == ["close() with", "SO_LINGER 0, or the", "2 0.010000               CLOSE-WAIT"]
+
+
+def read(packet: int, octets: int) -> Call:
+    text = f"can read {octets} bytes"
+    return Call(packet, SERVER, text, True, Certainty.LIKELY, kind=Kind.READ, octets=octets)
+
+
+AT_ONCE = "one recv() of the server may return all 9 bytes of packets 1 to 3"
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "between", "octets", "is_said"),
+    [
+        ((0, 1, 2), Kind.WRITE, 4, False),
+        ((0, 1, 2), Kind.OTHER, 4, False),
+        ((0, 1, 2), None, 4, True),
+        ((0, 1, 300), None, 4, False),
+        ((0, 1, 2), None, 70_000, False),
+    ],
+)
+def test_what_one_recv_may_return(times_ms: tuple[int, ...], between: Kind | None, octets: int, is_said: bool) -> None:
+    some = [segment(number=n + 1, ts_ns=ms * MS, payload=b"abc") for n, ms in enumerate(times_ms)]
+    calls = [read(1, 5), read(3, octets)]
+    if between is not None:
+        calls.insert(1, Call(2, SERVER, "write 1 byte", False, Certainty.LIKELY, kind=between, octets=1))
+    text = " ".join(" ".join(lines_of(calls, some=some)).split())
+    assert (AT_ONCE in text) == is_said

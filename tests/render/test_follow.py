@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.render.follow import Hex, Messages, Text, View, notice
 from analyzer.render.screen import Screen, cells
-from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
+from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, Refused, StreamItem, Unused
 from analyzer.tables import ACK, PSH, Protocol
 from tests.render.made import CLIENT, SERVER, connection, endpoints
 
@@ -86,12 +86,19 @@ def test_a_long_line_goes_on_in_the_next_row() -> None:
         (Difference(SERVER, 1_460, 4, 9, 7),
          "packet 9 differs from packet 7 in 4 bytes from byte 1,460 on: the first packet counts"),
         (LeftOut(SERVER, 4, 9, Unused.FAR_OFF), "4 bytes of packet 9 left out: the sequence number is far off"),
+        (Refused(CLIENT, 3, 3, 8, 9), "the last 3 bytes, from packet 8 on, not delivered: answered by RST (packet 9)"),
+        (Refused(CLIENT, 3, 1, 9, 8), "the last 1 byte, from packet 9 on, not delivered: sent after RST (packet 8)"),
         (LateStart(SERVER, 9), "what the server sent before packet 9 was not captured"),
         (LateStart(SERVER, 0), "what the server sent was not captured"),
     ],
 )  # fmt: skip
 def test_notices(item: StreamItem, said: str) -> None:
     assert notice(item) == said
+
+
+def test_what_was_refused_is_summed_up() -> None:
+    text = shown(Text, [piece(b"ab"), Refused(CLIENT, 1, 1, 4, 5)], Screen(80))
+    assert text.rstrip().endswith(" 1 byte not delivered.")
 
 
 def test_trouble_is_loud() -> None:

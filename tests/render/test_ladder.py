@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from analyzer.explain.calls import Call, Certainty
 from analyzer.render.ladder import ladder
 from analyzer.render.screen import Screen, cells
-from analyzer.tables import ACK, FIN, SYN, Event, Phase, Protocol
+from analyzer.tables import ACK, FIN, SYN, Event, Phase, Protocol, Side
 from analyzer.tcp.states import State
+from analyzer.traces import IcmpError, Unreachable
 from tests.render.made import SERVER, segment, story
 
 PLAIN = Screen(80)
@@ -176,3 +178,21 @@ def test_colour_changes_no_text() -> None:
     ]
     painted = "\n".join(ladder(story(some, why="why"), Screen(80, color=True)))
     assert re.sub(r"\x1b\[[\d;]*m", "", painted) == "\n".join(ladder(story(some, why="why"), PLAIN))
+
+
+def test_an_icmp_error_has_a_row() -> None:
+    """It stands where its time is, at the end of the side whose packet it quotes; the call fails after it."""
+    some = [segment(number=1, ts_ns=0, flags=SYN, client_state=State.SYN_SENT, server_state=State.SYN_RECEIVED)]
+    error = IcmpError(2, 1_500_000, Side.CLIENT, 1, Unreachable.HOST, (0, 0, 0, 0x0A000001))
+    told = story(some)
+    told = told._replace(life=told.life._replace(errors=(error,)))
+    lines = list(ladder(told, Screen(120)))
+    assert "1 packet · open · 1.5 ms" in lines[1]
+    row = next(at for at, line in enumerate(lines) if "ICMP" in line)
+    assert re.match(r"▌  2 0\.001500 +┊ ICMP from 10\.0\.0\.1: host unreachable, packet 1 +┊", lines[row])
+    narrow = [line for line in ladder(told, Screen(80)) if "┊" in line]
+    assert ["10.0.0.1:" in narrow[0], "host unreach" in narrow[1]] == [True, True]
+    fails = Call(1, Side.CLIENT, "connect fails: EHOSTUNREACH", True, Certainty.CERTAIN)
+    with_calls = list(ladder(told._replace(calls=[fails]), Screen(140)))
+    told_rows = [line for line in with_calls if "fails" in line or "ICMP" in line]
+    assert [line.split("┊")[0].split("│")[0].strip(" ▌") for line in told_rows] == ["2 0.001500", "connect fails:"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, StreamItem, Unused
+from analyzer.streams import Difference, Gap, LateStart, LeftOut, Piece, Refused, StreamItem, Unused
 from analyzer.tables import ACK, FIN, PSH, RST, SYN
 from analyzer.tcp.reassembly import LARGEST_WINDOW, PIECE_COST, Datagrams, Reassembly, Segment
 
@@ -386,3 +386,35 @@ def test_datagrams_keep_their_boundaries() -> None:
         (0, 0, 2, b"ab"), (0, 2, 0, b""), (1, 0, 1, b"c"), (0, 2, 3, b"d"),
     ]  # fmt: skip
     assert talk.finish() == []
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def reset(packet: int, ack: int = 0, seq: int = 5_000) -> Segment:
+    """RST of the server; with ACK where it says what it has."""
+    return answer(packet, ack, seq=seq)._replace(flags=RST | (ACK if ack else 0))
+
+
+OPENED = [SYN_SENT, answer(2, ISS + 1, seq=4_999)._replace(flags=SYN | ACK), segment(3, 1_001, b"one")]
+
+
+def test_what_rst_answers_is_refused() -> None:
+    late = [answer(4, 1_004), segment(5, 1_004, b"two")]
+    assert others(streams(*OPENED, *late, reset(6))) == [Refused(0, 3, 3, 5, 6)]
+    assert others(streams(*OPENED, *late, reset(6, ack=1_007))) == []
+    assert others(streams(*OPENED, *late, reset(6, ack=1_004), reset(7))) == [Refused(0, 3, 3, 5, 6)]
+
+
+def test_what_comes_after_rst_is_refused() -> None:
+    after = [answer(4, 1_004), reset(5), segment(6, 1_004, b"two"), segment(7, 1_007, b"!")]
+    assert others(streams(*OPENED, *after)) == [Refused(0, 3, 3, 6, 5), Refused(0, 6, 1, 7, 5)]
+
+
+def test_rst_that_is_of_no_connection_refuses_nothing() -> None:
+    assert others(streams(*OPENED, reset(4, seq=9_000), answer(5, 1_004))) == []
+
+
+def test_data_of_a_syn_that_is_refused() -> None:
+    syn = segment(1, ISS, b"hello", flags=SYN)
+    assert others(streams(syn, reset(2, ack=ISS + 1, seq=0))) == [Refused(0, 0, 5, 1, 2)]
