@@ -115,7 +115,7 @@ def command(
             calls, beneath = watched.calls, partial(watched.beneath, screen=screen, whole=whole)
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls, beneath=beneath,
+            advice=advice, calls=calls, beneath=beneath, expression=expression,
         )  # fmt: skip
         if watched:
             screen.write(watched.apart(screen, whole=whole))
