@@ -14,6 +14,15 @@ SHORT_NS = 1 << 16
 MOST_32 = 0xFFFFFFFF
 
 
+DELAYED_NS, LONGEST_DELAY_NS = 35_000_000, 500_000_000
+"""A delayed ACK comes after 40 ms from Linux, 100 or 200 ms from others, within half a second (RFC 9293 3.8.6.3)."""
+
+AT_ONCE_NS = 2_000_000
+"""What was held back leaves within this time after the ACK that it waited for."""
+
+USUAL_MSS = 536
+
+
 class Unreachable(IntEnum):
     """Why a packet was not delivered, by the ICMP error that quotes it (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3)."""
 

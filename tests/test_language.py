@@ -331,7 +331,7 @@ def test_lifelines_are_straight_in_chinese(path: Path, width: int) -> None:
     run = survey(str(path), "")
     for number, life in lives(str(path), "", range(1, run.count + 1)).items():
         row, ends = run.connections[number - 1], run.endpoints[number - 1]
-        told = Story(number, row, ends, life, Word(""), "", calls=inferred(row, ends, life))
+        told = Story(number, row, ends, life, Word(""), (), calls=inferred(row, ends, life))
         lines = list(ladder.ladder(told, Screen(width, terminal=True)))
         assert all(cells(line) <= width for line in lines)
         heads = next(line for line in lines if "╷" in line)

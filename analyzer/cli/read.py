@@ -116,7 +116,7 @@ def command(
             settled = watched.settled
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls, beneath=beneath, settled=settled,
+            advice=advice, calls=calls, beneath=beneath, settled=settled, expression=expression,
         )  # fmt: skip
         if has_calls is None and calls is no_calls and any(_is_tcp(run, number) for number in told):
             hint = _("--calls shows the socket calls too.")

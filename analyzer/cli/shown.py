@@ -14,6 +14,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from analyzer.cli.keyboard import Keyboard
+from analyzer.explain.known_states import Heard
 from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.live import Heading, LiveTable, Owners
@@ -109,6 +110,7 @@ class Terminal:
         self._printer, self._color, self._expression, self._saved_to = printer, color, expression, saved_to
         self._clock, self._is_alone, self._finding = clock, is_alone, finding
         self._watched = Watched()
+        self._heard = Heard()
         self._table = LiveTable(self._watched, owners)
         self._pinned = Pinned()
         self._keyboard = Keyboard()
@@ -126,7 +128,7 @@ class Terminal:
         if size != self._size:
             self._size = size
             self._screen = screen_of(self._color)._replace(width=max(size.columns, NARROWEST))
-            self._timeline = Timeline(self._screen, self._printer)
+            self._timeline = Timeline(self._screen, self._printer, heard=self._heard)
 
     def __enter__(self) -> Self:
         self._keyboard.__enter__()
@@ -148,14 +150,15 @@ class Terminal:
         self._measure()
         self._timeline.has_losses = bool(lost)
         self._watched.note(batch)
+        assumed = self._heard.assumed(batch)
         packets = len(batch.labels.connection)
         if packets > self._room:
             chosen = most_telling(batch, self._room)
             self._skipped += packets - len(chosen)
-            batch = batch_at(batch, chosen)
+            batch, assumed = batch_at(batch, chosen), assumed[chosen]
         if self._room:
             self._room -= len(batch.labels.connection)
-            self._scrolled.append(self._timeline.render(batch))
+            self._scrolled.append(self._timeline.render(batch, assumed))
 
     def tick(self, run: Run, lost: int | None) -> None:
         """Draw a frame if it is time."""

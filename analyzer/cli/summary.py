@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from analyzer.cli.unheard import hides_icmp_errors
 from analyzer.explain.calls import Call, inferred
 from analyzer.explain.causes import Cause, cause_of
 from analyzer.explain.findings import Probes
 from analyzer.explain.losses import doubt
+from analyzer.explain.neighbors import answered_elsewhere
 from analyzer.explain.quality import Quality, count_kinds, coverage_of, may_cut, most_frequent
 from analyzer.explain.walk import walk
-from analyzer.explain.why import why
+from analyzer.explain.why import paragraphs
 from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.findings import findings
@@ -18,6 +20,7 @@ from analyzer.render.ladder import Story, ladder
 from analyzer.render.lifelines import CALLS_FROM
 from analyzer.render.quality import quality
 from analyzer.render.quantities import counted
+from analyzer.render.reasons import reasons
 from analyzer.render.screen import Screen
 from analyzer.render.state_picture import state_picture
 from analyzer.render.table import ADVICE, table
@@ -62,7 +65,7 @@ def write_summary(
     whole: bool = False, states: bool = False, advice: str = ADVICE,
     remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls, departed: Probes | None = None,
     beneath: Callable[[int], Iterable[str]] = lambda number: (),
-    settled: Callable[[Rows, Rows], str] = lambda connection, endpoints: "",
+    settled: Callable[[Rows, Rows], str] = lambda connection, endpoints: "", expression: str = "",
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
@@ -70,7 +73,8 @@ def write_summary(
     ``states`` draws the way through figure 5 below each life; ``advice`` tells how to see rows that are left out;
     ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets; ``departed`` is
     what is remembered of connections that were let go, and gets those of the run too; ``beneath`` gives the lines below
-    the ladder of the connection with this number; ``settled`` gives why it ended where a program's calls tell it.
+    the ladder of the connection with this number; ``settled`` gives why it ended where a program's calls tell it;
+    ``expression`` is the filter.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
@@ -83,8 +87,10 @@ def write_summary(
     elif run.count:
         rows = rows_of(connections, numbers).tolist()
         screen.write(["", *table(connections, run.endpoints, rows, screen, whole=whole, advice=advice), ""])
+        if not lives:
+            screen.write(reasons(connections, run.endpoints[: run.count], rows, screen))
     for number, row in zip(lives, rows_of(connections, list(lives)).tolist(), strict=True):
-        story = story_of(run, row, lives[number], found, remark, settled)
+        story = story_of(run, row, lives[number], found, remark, settled, expression)
         story = story._replace(calls=calls(story.connection, story.endpoints, story.life))
         screen.write(ladder(story, screen, whole=whole))
         screen.write(beneath(number))
@@ -94,13 +100,20 @@ def write_summary(
 
 def story_of(
     run: Run, row: int, life: Life, found: Quality, remark: Callable[[Rows], str] = lambda connection: "",
-    settled: Callable[[Rows, Rows], str] = lambda client, server: "",
+    settled: Callable[[Rows, Rows], str] = lambda connection, endpoints: "", expression: str = "",
 ) -> Story:  # fmt: skip
     """The connection in this row as renderers need it, without calls."""
     connection, endpoints = run.connections[row], run.endpoints[row]
     cause = Cause(cause_of(connection, *endpoints))
     doubts = doubt(connection, endpoints, found.lost, filter_cuts=found.filter_cuts)
-    sentences = why(connection, *endpoints, settled=settled(connection, endpoints)), doubts, remark(connection)
-    text = " ".join(filter(None, sentences))
+    other, hidden = 0, ""
+    if cause == Cause.UNANSWERED:
+        other = answered_elsewhere(row, run.connections[: run.count], run.endpoints[: run.count])
+        if hides_icmp_errors(expression, connection):
+            hidden = _("An ICMP error would not pass the filter, so none can be seen: “or icmp or icmp6” lets them in.")
+    seen = settled(connection, endpoints)
+    *troubles, ended = paragraphs(connection, *endpoints, other=other, settled=seen) or [""]
+    ended = " ".join(filter(None, (ended, hidden, doubts, remark(connection))))
     has_losses = found.lost > 0 or found.filter_cuts
-    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], text, has_losses)
+    said = tuple(filter(None, (*troubles, ended)))
+    return Story(int(connection["number"]), connection, endpoints, life, ENDINGS[cause], said, has_losses)

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyzer.cli.owners import Owners
 from analyzer.explain.processes import tcp_sockets
-from analyzer.explain.waiting import RFC_TIME_WAIT_NS, waiting
+from analyzer.explain.waiting import RFC_TIME_WAIT_NS, Waiting, any_waits, waiting
 from analyzer.pipeline import Run
 from analyzer.render.screen import Screen
 from analyzer.render.waiting import after_the_capture, finding, still_there
@@ -29,13 +29,11 @@ class Waits:
         self._next = -math.inf
 
     def finding(self, run: Run) -> Word:
-        """What there is to tell while packets come, by their states; empty where there is nothing."""
+        """What there is to tell while packets come; empty where there is nothing. Linux's own tables have to agree."""
         began = time.monotonic()
         if began >= self._next:
             now_ns = time.time_ns()
-            rows = run.connections[: run.count], run.endpoints[: run.count]
-            found = waiting(*rows, now_ns, is_here=self._owners.is_here, owners=self._owners.of)
-            self._found = finding(found, now_ns)
+            self._found = finding(self._there(run, now_ns), now_ns)
             now = time.monotonic()
             self._next = now + max(_PAUSE_S, _PAUSE_SHARE * (now - began))
         return self._found
@@ -43,16 +41,21 @@ class Waits:
     def at_the_end(self, run: Run, screen: Screen) -> Iterator[str]:
         """Lines about what there is now; Linux's own tables have to agree."""
         now_ns = time.time_ns()
-        rows = run.connections[: run.count], run.endpoints[: run.count]
-        found = waiting(
-            *rows, now_ns, is_here=self._owners.is_here, owners=self._owners.of, sockets=tcp_sockets()
+        return still_there(self._there(run, now_ns), now_ns, screen)
+
+    def _there(self, run: Run, now_ns: int) -> list[Waiting]:
+        """What Linux has, too. Its tables are read where there is something to look for."""
+        connections, endpoints = run.connections[: run.count], run.endpoints[: run.count]
+        if not any_waits(endpoints):
+            return []
+        return waiting(
+            connections, endpoints, now_ns, is_here=self._owners.is_here, owners=self._owners.of, sockets=tcp_sockets()
         )  # fmt: skip
-        return still_there(found, now_ns, screen)
 
 
 def held_at_the_end(run: Run, numbers: Sequence[int], screen: Screen) -> Iterator[str]:
     """Lines about what those of a capture's connections that have these numbers were in when it ended."""
     connections, endpoints = run.connections[: run.count], run.endpoints[: run.count]
     among = np.isin(connections["number"], numbers)
-    found = waiting(connections, endpoints, run.last_ns, time_wait_ns=RFC_TIME_WAIT_NS, among=among)
-    return after_the_capture(found, run.last_ns, screen)
+    found = waiting(connections, endpoints, run.last_ns, time_wait_ns=RFC_TIME_WAIT_NS, lasting_ns=0, among=among)
+    return after_the_capture((one for one in found if one.is_worth_telling(run.last_ns)), run.last_ns, screen)

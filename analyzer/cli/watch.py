@@ -118,7 +118,7 @@ class Watch:
         self._counters.tick(time.time_ns(), is_last=True)
         write_summary(
             run, found, self._capture.path, numbers, lives, screen, advice=_ADVICE, remark=self._known_here,
-            calls=calls_on(screen), departed=departed.probes,
+            calls=calls_on(screen), departed=departed.probes, expression=self._expression,
         )  # fmt: skip
         screen.write(Waits(self._owners).at_the_end(run, screen))
         screen.write(self._remarks())

@@ -99,19 +99,12 @@ CAUSES: dict[Cause, str] = {
         "ended (last packet {last_packet})."
     ),
     Cause.OPEN: text("The connection was still open when the capture ended (last packet {last_packet})."),
-    Cause.ABORTED_BY_CLIENT: text(
-        "The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN: most likely its program closed "
-        "the socket, or ended, with unread data in it or with SO_LINGER 0. It is one of these; the wire does not tell "
-        "which."
-    ),
-    Cause.ABORTED_BY_SERVER: text(
-        "The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN: most likely its program closed "
-        "the socket, or ended, with unread data in it or with SO_LINGER 0. It is one of these; the wire does not tell "
-        "which."
-    ),
+    Cause.ABORTED_BY_CLIENT: text("The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN."),
+    Cause.ABORTED_BY_SERVER: text("The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN."),
     Cause.WRITE_AFTER_CLOSE: text(
-        "The {peer} wrote after the {actor} had closed its socket entirely (FIN in packet {actor_fin}): a RST (packet "
-        "{actor_rst}) answered that. The {peer}'s next write gets EPIPE, or SIGPIPE."
+        "The {peer} wrote after the {actor}'s FIN (packet {actor_fin}), and a RST (packet {actor_rst}) answered that: "
+        "by then the {actor}'s socket was closed entirely, for reading too. The {peer}'s next write gets EPIPE, or "
+        "SIGPIPE."
     ),
     Cause.HALF_OPEN: text(
         "The {actor} no longer knew the connection: with a RST (packet {actor_rst}) it answered a segment of a "
@@ -180,14 +173,10 @@ CAUSES: dict[Cause, str] = {
 }
 """Each cause's sentence."""
 
-_ABORTED = text(
-    "Let the program read what came, up to the peer's FIN, before it closes, and close without SO_LINGER 0: then a FIN "
-    "ends the connection and nothing is lost."
-)
 _UNREACHABLE = text("Look at the routes on the way (traceroute), and whether the host is up and the address right.")
 _VANISHED = text(
-    "Look whether the host is up and how the packets go; keep-alives (SO_KEEPALIVE) or TCP_USER_TIMEOUT let a program "
-    "notice it in time."
+    "Look whether the host is up and how the packets go; TCP_USER_TIMEOUT, or keep-alives with shorter times "
+    "(TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT), let a program notice it sooner."
 )
 _FORGOTTEN = text("Keep-alives more often than it forgets connections (TCP_KEEPIDLE) prevent it; else open a new one.")
 
@@ -198,15 +187,18 @@ ADVICE: dict[Cause, str] = {
         "accept queue overflows (nstat -az TcpExtListenOverflows)."
     ),
     Cause.SYN_ACK_UNANSWERED: text("A capture at the client shows whether the SYN-ACK arrives, and what it answers."),
-    Cause.ABORTED_BY_CLIENT: _ABORTED,
-    Cause.ABORTED_BY_SERVER: _ABORTED,
     Cause.WRITE_AFTER_CLOSE: text(
         "Let the writer see the end of what it reads (recv gives 0) and stop; or let the other side close with "
         "shutdown(SHUT_WR), and read on until the end."
     ),
     Cause.HALF_OPEN: _FORGOTTEN,
-    Cause.KEEP_ALIVE_TIMEOUT: _VANISHED,
-    Cause.RETRANSMISSION_TIMEOUT: _VANISHED,
+    Cause.KEEP_ALIVE_TIMEOUT: text(
+        "Look whether the host is up and how the packets go. How soon keep-alives notice it is set by TCP_KEEPIDLE, "
+        "TCP_KEEPINTVL and TCP_KEEPCNT."
+    ),
+    Cause.RETRANSMISSION_TIMEOUT: text(
+        "Look whether the host is up and how the packets go. How long a program waits is set by TCP_USER_TIMEOUT."
+    ),
     Cause.IDLE_RESET: _FORGOTTEN,
     Cause.LIKELY_MIDDLEBOX_RESET: text(
         "Capture at the {actor} too: what it never sent came from a firewall, proxy or load balancer on the way, whose "
@@ -223,7 +215,7 @@ ADVICE: dict[Cause, str] = {
     Cause.UNREACHABLE: _UNREACHABLE,
     Cause.HOPS_EXCEEDED: _UNREACHABLE,
 }
-"""What to do about a cause."""
+"""What to do about a cause, whatever is known besides; other advice is among the remarks (circumstances.py)."""
 
 
 def code_of(cause: Cause) -> str | None:

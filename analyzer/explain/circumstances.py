@@ -37,60 +37,92 @@ STALLED_SHORT = 76
 
 
 class Remark(IntEnum):
-    """What else the rows prove: bits, told in this order."""
+    """What else the rows prove: bits, told in this order; troubles come before the cause's sentence, advice last."""
 
-    FIN_WITH_ACK = 0
-    LATE_DATA = 1
-    TIME_WAIT = 2
-    LAST_ACK = 3
-    BOTH_TIME_WAIT = 4
-    RST_AFTER_CLOSE = 5
-    NO_FIN_BEFORE_RST = 6
-    ACTOR_HAD_CLOSED = 7
-    PEER_HAD_CLOSED = 8
-    RST_IN_HANDSHAKE = 9
-    SYN_REPEATED = 10
-    SILENT_SERVER = 11
-    SYN_ACK_REPEATED = 12
-    CLOSE_WAIT = 13
-    FIN_UNACKNOWLEDGED = 14
-    RST_IGNORED = 15
-    RST_ANSWERS = 16
-    RST_AFTER_SILENCE = 17
-    RST_RIGHT_AFTER_HANDSHAKE = 18
-    NOTHING_UNREAD = 19
-    PERHAPS_UNREAD = 20
-    RST_ID_UNLIKE = 21
-    ENDED_BY_RST = 22
-    PEER_SILENT = 23
-    ICMP_FROM_DESTINATION = 24
-    ICMP_FROM_THE_WAY = 25
-    NO_UDP_PROGRAM = 26
-    REJECTED_BY_A_RULE = 27
-    ICMP_BESIDES = 28
-    NEVER_USED = 29
-    CLIENT_STALLED = 30
-    CLIENT_STILL_STALLED = 31
-    SERVER_STALLED = 32
-    SERVER_STILL_STALLED = 33
-    CLIENT_NAGLE = 34
-    SERVER_NAGLE = 35
-    START_UNSEEN = 36
-    ONE_SIDED = 37
+    CLIENT_STALLED = 0
+    CLIENT_STALLED_OFTEN = 1
+    CLIENT_STILL_STALLED = 2
+    SERVER_STALLED = 3
+    SERVER_STALLED_OFTEN = 4
+    SERVER_STILL_STALLED = 5
+    CLIENT_NAGLE = 6
+    CLIENT_NAGLE_OFTEN = 7
+    SERVER_NAGLE = 8
+    SERVER_NAGLE_OFTEN = 9
+    FIN_WITH_ACK = 10
+    LATE_DATA = 11
+    TIME_WAIT = 12
+    LAST_ACK = 13
+    BOTH_TIME_WAIT = 14
+    RST_AFTER_CLOSE = 15
+    NO_FIN_BEFORE_RST = 16
+    ACTOR_HAD_CLOSED = 17
+    PEER_HAD_CLOSED = 18
+    RST_IN_HANDSHAKE = 19
+    SYN_REPEATED = 20
+    SILENT_SERVER = 21
+    SYN_ACK_REPEATED = 22
+    CLOSE_WAIT = 23
+    PERHAPS_CLOSE_WAIT = 24
+    FIN_UNACKNOWLEDGED = 25
+    RST_IGNORED = 26
+    RST_ANSWERS = 27
+    RST_AFTER_SILENCE = 28
+    RST_RIGHT_AFTER_HANDSHAKE = 29
+    CLOSED_UNREAD = 30
+    PERHAPS_NOT_ACCEPTED = 31
+    NOTHING_UNREAD = 32
+    NOTHING_UNREAD_PERHAPS_NOT_ACCEPTED = 33
+    PERHAPS_UNREAD = 34
+    RST_ID_UNLIKE = 35
+    ENDED_BY_RST = 36
+    PEER_SILENT = 37
+    ICMP_FROM_DESTINATION = 38
+    ICMP_FROM_THE_WAY = 39
+    NO_UDP_PROGRAM = 40
+    REJECTED_BY_A_RULE = 41
+    ICMP_BESIDES = 42
+    NEVER_USED = 43
+    START_UNSEEN = 44
+    ONE_SIDED = 45
+    ADVICE_READ = 46
+    ADVICE_ACCEPT = 47
+    ADVICE_LINGER = 48
+    ADVICE_ACCEPT_OR_LINGER = 49
 
+
+TROUBLES = range(Remark.CLIENT_STALLED, Remark.SERVER_NAGLE_OFTEN + 1)
+"""What held the data up: told before why the connection ended."""
 
 _STALLED = text(
-    "The {actor} did not read: its window was zero for {actor_stalled_ms} ms in all, for {actor_longest_stall_ms} ms "
-    "at a time, from packet {actor_stall} on, and the {peer} had to wait. Its program must call recv() more often."
+    "The {actor} did not read: its window was zero for {actor_stalled_ms} ms, from packet {actor_stall} on, and the "
+    "{peer} had to wait. Its program must call recv() more often."
+)
+_STALLED_OFTEN = text(
+    "The {actor} did not read: its window was zero for {actor_stalled_ms} ms in all, at most {actor_longest_stall_ms} "
+    "ms at a time, first in packet {actor_stall}, and the {peer} had to wait. Its program must call recv() more often."
 )
 _STILL_STALLED = text("It was still zero at the connection's last packet ({last_packet}).")
 _NAGLE = text(
+    "A small segment of the {actor} (packet {nagle_packet}) waited {nagle_ms} ms for the {peer}'s delayed ACK, as "
+    "Nagle's algorithm lets it wait. One write for all that belongs together, or TCP_NODELAY, avoids it."
+)
+_NAGLE_OFTEN = text(
     "Small segments of the {actor} waited for the {peer}'s delayed ACK, {nagle_waits} of them (first packet "
     "{nagle_packet}), {nagle_ms} ms in all, as Nagle's algorithm lets them wait. One write for all that belongs "
     "together, or TCP_NODELAY, avoids it."
 )
-
 REMARKS = {
+    Remark.CLIENT_STALLED: _STALLED,
+    Remark.CLIENT_STALLED_OFTEN: _STALLED_OFTEN,
+    Remark.CLIENT_STILL_STALLED: _STILL_STALLED,
+    Remark.SERVER_STALLED: _STALLED,
+    Remark.SERVER_STALLED_OFTEN: _STALLED_OFTEN,
+    Remark.SERVER_STILL_STALLED: _STILL_STALLED,
+    Remark.CLIENT_NAGLE: _NAGLE,
+    Remark.CLIENT_NAGLE_OFTEN: _NAGLE_OFTEN,
+    Remark.SERVER_NAGLE: _NAGLE,
+    Remark.SERVER_NAGLE_OFTEN: _NAGLE_OFTEN,
     Remark.FIN_WITH_ACK: text("That FIN also acknowledged the {actor}'s."),
     Remark.LATE_DATA: text(
         "The {peer} still sent data after the {actor}'s FIN and was not reset for it: the {actor} had closed its "
@@ -103,8 +135,9 @@ REMARKS = {
         "A RST (packet {first_rst}) was sent too; the connection counts as closed by its FINs."
     ),
     Remark.NO_FIN_BEFORE_RST: text(
-        "No FIN came before: its program closed the socket with unread data in it or with SO_LINGER 0, or died, or a "
-        "device on the way sent the RST in its name; the wire does not tell which."
+        "No FIN came before: its program closed the socket with unread data in it or with SO_LINGER 0, or died, or "
+        "somebody ended the connection from outside (ss -K), or a device on the way sent the RST in its name; the wire "
+        "does not tell which."
     ),
     Remark.ACTOR_HAD_CLOSED: text(
         "It had sent its FIN (packet {actor_fin}); a socket that is closed entirely answers what still arrives with a "
@@ -119,11 +152,15 @@ REMARKS = {
     ),
     Remark.SYN_ACK_REPEATED: text("The server sent its SYN-ACK {server_syns} times."),
     Remark.CLOSE_WAIT: text("The {peer} stays in CLOSE-WAIT until its program closes the socket."),
+    Remark.PERHAPS_CLOSE_WAIT: text(
+        "The {peer} stays in CLOSE-WAIT until its program closes the socket, unless it had closed it before the "
+        "capture began."
+    ),
     Remark.FIN_UNACKNOWLEDGED: text("No acknowledgement of that FIN was seen."),
     Remark.RST_IGNORED: text(
         "A RST (packet {first_rst}) does not fit the sequence numbers, so it ended nothing (RFC 9293 3.5.3)."
     ),
-    Remark.RST_ANSWERS: text("It came right after packet {answered}, which the {peer} had sent."),
+    Remark.RST_ANSWERS: text("The RST came right after packet {answered}, which the {peer} had sent."),
     Remark.RST_AFTER_SILENCE: text(
         "There had been {idle_s} s of silence: firewalls and address translators forget idle connections."
     ),
@@ -131,9 +168,26 @@ REMARKS = {
         "It is all that came after the SYN-ACK: the accept queue is full and net.ipv4.tcp_abort_on_overflow is set, or "
         "a firewall or proxy does not want the connection; the wire does not tell which."
     ),
+    Remark.CLOSED_UNREAD: text(
+        "Most likely its program closed the socket, or ended, with unread data in it, or closed it with SO_LINGER 0; "
+        "or somebody ended the connection from outside (ss -K), or a device on the way did in its name. The wire does "
+        "not tell which."
+    ),
+    Remark.PERHAPS_NOT_ACCEPTED: text(
+        "Most likely its program closed the socket, or ended, with unread data in it, or closed it with SO_LINGER 0; "
+        "or, as it never sent data, accept() was never called for it and the listening socket was closed; or somebody "
+        "ended the connection from outside (ss -K), or a device on the way did in its name. The wire does not tell "
+        "which."
+    ),
     Remark.NOTHING_UNREAD: text(
-        "The {peer} had sent no data, so none was unread: SO_LINGER 0 is left, or a listening socket that was closed "
-        "before accept()."
+        "The {peer} had sent no data, so none was unread: most likely its program closed the socket with SO_LINGER 0; "
+        "or somebody ended the connection from outside (ss -K), or a device on the way did in its name. The wire does "
+        "not tell which."
+    ),
+    Remark.NOTHING_UNREAD_PERHAPS_NOT_ACCEPTED: text(
+        "The {peer} had sent no data, so none was unread: most likely its listening socket was closed before accept() "
+        "took the connection, or its program closed it with SO_LINGER 0; or somebody ended it from outside (ss -K), or "
+        "a device on the way did in its name. The wire does not tell which."
     ),
     Remark.PERHAPS_UNREAD: text(
         "The {peer} had sent the latest data, and nothing of the {actor}'s answered it: perhaps it was not read."
@@ -153,24 +207,45 @@ REMARKS = {
         "An ICMP error (packet {icmp_packet}) said that a segment could not be delivered; TCP goes on trying then."
     ),
     Remark.NEVER_USED: text(
-        "It was never used: no data went either way, as when a port is only tried, or a connection is kept in reserve."
+        "The connection was never used: no data went either way, as when a port is only tried, or a connection is kept "
+        "in reserve."
     ),
-    Remark.CLIENT_STALLED: _STALLED,
-    Remark.CLIENT_STILL_STALLED: _STILL_STALLED,
-    Remark.SERVER_STALLED: _STALLED,
-    Remark.SERVER_STILL_STALLED: _STILL_STALLED,
-    Remark.CLIENT_NAGLE: _NAGLE,
-    Remark.SERVER_NAGLE: _NAGLE,
     Remark.START_UNSEEN: text(
         "No SYN was captured: the connection began before the capture did, or a filter left the SYN out."
     ),
     Remark.ONE_SIDED: text("No packet of the {peer} was captured, so what it did is not known."),
+    Remark.ADVICE_READ: text(
+        "Let the program read what came, up to the peer's FIN, before it closes, and close without SO_LINGER 0: then a "
+        "FIN ends the connection and nothing is lost."
+    ),
+    Remark.ADVICE_ACCEPT: text(
+        "See whether the program calls accept(); then let it read what came, up to the peer's FIN, before it closes, "
+        "and close without SO_LINGER 0: then a FIN ends the connection and nothing is lost."
+    ),
+    Remark.ADVICE_LINGER: text("Let the program close without SO_LINGER 0: then a FIN ends the connection."),
+    Remark.ADVICE_ACCEPT_OR_LINGER: text(
+        "See whether the program calls accept() before its listening socket is closed, and let it close without "
+        "SO_LINGER 0: then a FIN ends the connection."
+    ),
 }
 """Each remark's sentence."""
 
+PORT_LISTENED = text(
+    "Nothing came from the server, but connection {other} of this capture shows that its host was up and that a "
+    "program listened on its port {server_port}: most likely its accept queue was full, for its program calls accept() "
+    "too seldom; or a firewall dropped the SYN, or the answer was lost. The wire does not tell which."
+)
+"""Instead of SILENT_SERVER, where another connection to the same end was answered."""
+
+PORT_LISTENED_ADVICE = text(
+    "See on the server whether its program calls accept(), and whether its accept queue is full (ss -ltn: Recv-Q above "
+    "Send-Q; nstat -az TcpExtListenOverflows)."
+)
+
 ABOUT = {
-    Remark.CLIENT_STALLED: Side.CLIENT, Remark.CLIENT_NAGLE: Side.CLIENT,
-    Remark.SERVER_STALLED: Side.SERVER, Remark.SERVER_NAGLE: Side.SERVER,
+    Remark.CLIENT_STALLED: Side.CLIENT, Remark.CLIENT_STALLED_OFTEN: Side.CLIENT, Remark.CLIENT_NAGLE: Side.CLIENT,
+    Remark.CLIENT_NAGLE_OFTEN: Side.CLIENT, Remark.SERVER_STALLED: Side.SERVER,
+    Remark.SERVER_STALLED_OFTEN: Side.SERVER, Remark.SERVER_NAGLE: Side.SERVER, Remark.SERVER_NAGLE_OFTEN: Side.SERVER,
 }  # fmt: skip
 """Remarks whose actor is this side, whoever the cause's is."""
 
@@ -222,7 +297,8 @@ def remarks_on(cause: int, actor: int, connection: Rows, client: Rows, server: R
         if late_data and any_rst == 0:
             remarks |= 1 << Remark.LATE_DATA
         if peer_state == State.CLOSE_WAIT and end_state == State.FIN_WAIT_2:
-            remarks |= 1 << Remark.CLOSE_WAIT
+            is_start_seen = wide(end["syns"]) > 0 or wide(peer["syns"]) > 0
+            remarks |= 1 << Remark.CLOSE_WAIT if is_start_seen else 1 << Remark.PERHAPS_CLOSE_WAIT
         if end_state == State.FIN_WAIT_1 and not silent_peer:
             remarks |= 1 << Remark.FIN_UNACKNOWLEDGED
         if wide(end["tries"]) >= VANISHED_TRIES and silent_side(client, server) == 1 - actor:
@@ -239,12 +315,12 @@ def remarks_on(cause: int, actor: int, connection: Rows, client: Rows, server: R
             Cause.SERVER_VANISHED,
         ):
             remarks |= 1 << Remark.RST_IGNORED
-    is_over = cause <= Cause.RESET_BY_SERVER or cause in (Cause.ABORTED_BY_CLIENT, Cause.ABORTED_BY_SERVER)
+    is_over = cause <= Cause.RESET_BY_CLIENT or cause == Cause.ABORTED_BY_CLIENT
     is_complete = wide(client["syns"]) > 0 and wide(server["syns"]) > 0 and is_in_handshake(client) == 0
     if is_over and is_complete and wide(client["payload_bytes"]) == 0 and wide(server["payload_bytes"]) == 0:
         remarks |= 1 << Remark.NEVER_USED
-    remarks |= on_flow(client, Remark.CLIENT_STALLED, Remark.CLIENT_STILL_STALLED, Remark.CLIENT_NAGLE)
-    remarks |= on_flow(server, Remark.SERVER_STALLED, Remark.SERVER_STILL_STALLED, Remark.SERVER_NAGLE)
+    remarks |= on_flow(client, Remark.CLIENT_STALLED, Remark.CLIENT_NAGLE)
+    remarks |= on_flow(server, Remark.SERVER_STALLED, Remark.SERVER_NAGLE)
     if wide(client["syns"]) == 0 and wide(server["syns"]) == 0:
         remarks |= 1 << Remark.START_UNSEEN
     if silent_peer and cause != Cause.UNANSWERED and not is_undelivered(cause):
@@ -289,9 +365,8 @@ def on_reset(cause: int, connection: Rows, client: Rows, end: Rows, peer: Rows) 
     if wide(end["reset_idle_s"]) >= IDLE_S and cause in (Cause.HALF_OPEN, Cause.LIKELY_MIDDLEBOX_RESET):
         remarks |= 1 << Remark.RST_AFTER_SILENCE
     if is_abort:
-        if wide(peer["payload_bytes"]) == 0 and wide(peer["syns"]):
-            remarks |= 1 << Remark.NOTHING_UNREAD
-        elif traits & RST_UNANSWERED:
+        remarks |= on_abort(cause, end, peer)
+        if wide(peer["payload_bytes"]) and traits & RST_UNANSWERED:
             remarks |= 1 << Remark.PERHAPS_UNREAD
     if cause == Cause.LIKELY_MIDDLEBOX_RESET and traits & RST_ID:
         remarks |= 1 << Remark.RST_ID_UNLIKE
@@ -299,13 +374,30 @@ def on_reset(cause: int, connection: Rows, client: Rows, end: Rows, peer: Rows) 
 
 
 @kernel
-def on_flow(end: Rows, stalled: int, still_stalled: int, nagle: int) -> int:
-    """Bits of what held the data up at one side; the arguments are its remarks."""
+def on_abort(cause: int, end: Rows, peer: Rows) -> int:
+    """Bits of what may have made ``end`` abort, and of what to do about it.
+
+    Data of a server shows that its program had the connection from accept(); the kernel alone sends none.
+    """
+    perhaps_not_accepted = cause == Cause.ABORTED_BY_SERVER and wide(end["payload_bytes"]) == 0
+    if wide(peer["payload_bytes"]) == 0 and wide(peer["syns"]):
+        if perhaps_not_accepted:
+            return 1 << Remark.NOTHING_UNREAD_PERHAPS_NOT_ACCEPTED | 1 << Remark.ADVICE_ACCEPT_OR_LINGER
+        return 1 << Remark.NOTHING_UNREAD | 1 << Remark.ADVICE_LINGER
+    if perhaps_not_accepted and wide(end["syns"]):
+        return 1 << Remark.PERHAPS_NOT_ACCEPTED | 1 << Remark.ADVICE_ACCEPT
+    return 1 << Remark.CLOSED_UNREAD | 1 << Remark.ADVICE_READ
+
+
+@kernel
+def on_flow(end: Rows, stalled: int, nagle: int) -> int:
+    """Bits of what held the data up at one side; the arguments are its remarks, behind which stand those for often."""
     remarks = 0
     if wide(end["stalled_from"]):
-        remarks |= 1 << stalled | 1 << still_stalled
-    elif wide(end["stalled"]) >= STALLED_SHORT:
-        remarks |= 1 << stalled
+        remarks |= 1 << (stalled + 2)
+    if wide(end["stalled_from"]) or wide(end["stalled"]) >= STALLED_SHORT:
+        is_often = wide(end["stalled"]) > (0 if wide(end["stalled_from"]) else wide(end["stalled_longest"]))
+        remarks |= 1 << (stalled + 1) if is_often else 1 << stalled
     if wide(end["nagle_waits"]):
-        remarks |= 1 << nagle
+        remarks |= 1 << (nagle + 1) if wide(end["nagle_waits"]) > 1 else 1 << nagle
     return remarks

@@ -36,6 +36,8 @@ class Kind(NamedTuple):
     """How many have it."""
     told: list[Finding]
     """The first of them, without those that only go on with what one before began."""
+    findings: int
+    """How many there are of these."""
 
 
 Said = tuple[str, dict[str, int]]
@@ -70,10 +72,11 @@ def remarkable(life: Life, most: int) -> dict[Event, Kind]:
         for event in kinds_of(bits) if bits else ():
             if event in ORDINARY:
                 continue
-            packets, told = found.get(event, Kind(0, []))
-            if len(told) < most and walk.is_news(event, i):
+            packets, told, findings = found.get(event, Kind(0, [], 0))
+            is_news = walk.is_news(event, i)
+            if len(told) < most and is_news:
                 told.append(Finding(walk.number[i], *_SENTENCES[event](walk, i)))
-            found[event] = Kind(packets + 1, told)
+            found[event] = Kind(packets + 1, told, findings + is_news)
         walk.remember(i)
     return found
 
@@ -116,7 +119,7 @@ class _Walk:
         self.refers_to: list[int] = life.refers_to.tolist()
         self.row = {number: i for i, number in enumerate(self.number)}
         self.of_side = [np.flatnonzero(life.side == side) for side in Side]
-        self.with_room = [rows[life.window[rows] > 0] for rows in self.of_side]
+        self.with_room = [rows[(life.window[rows] > 0) & (life.flags[rows] & RST == 0)] for rows in self.of_side]
         self.repeats: dict[int, list[int]] = {}  # which rows repeat the ACK of a packet
         for i in np.flatnonzero(life.repeat).tolist():
             self.repeats.setdefault(self.refers_to[i], []).append(i)
@@ -199,7 +202,7 @@ def _sent_again(walk: _Walk, original: int, i: int) -> Said:
     since = walk.since(original, i)
     if since <= 0:
         return _("packet {original} again at once") if since == 0 else _("packet {original} again"), numbers
-    return _("packet {original} again after {since_ns}"), numbers | {"since_ns": since}
+    return _("packet {original} again, {since_ns} after it"), numbers | {"since_ns": since}
 
 
 def _because(walk: _Walk, i: int, reason: Said) -> Said:
@@ -212,7 +215,7 @@ def _retransmission(walk: _Walk, i: int) -> Said:
     fwd = walk.ends[walk.side[i]]
     reason = NOTHING
     if fwd.next == walk.end(i):
-        reason = _("nothing newer was sent"), {}
+        reason = _("nothing newer between"), {}
     elif fwd.highest >= 0 and 0 < walk.rtt_ns <= walk.since(fwd.highest, i):
         reason = (
             _("it came {after_ns} after the highest segment, and the handshake took only {rtt_ns}"),
@@ -292,7 +295,7 @@ def _keep_alive(walk: _Walk, i: int) -> Said:
         return NOTHING
     text = _("one sequence number back, {idle_ns} after packet {before}")
     if walk.ends[1 - walk.side[i]].window == 0:
-        text = _("one sequence number back, {idle_ns} after packet {before}; the window was zero")
+        text = _("window probe, {idle_ns} after packet {before}: the window was zero")
     return text, {"idle_ns": walk.since(before, i), "before": walk.number[before]}
 
 
@@ -311,7 +314,11 @@ def _zero_window(walk: _Walk, i: int) -> Said:
     if k == len(with_room):
         if i < gap:
             return NOTHING
-        return _("there was no room again") if rows[-1] > i else _("no other packet came from there"), {}
+        last = int(rows[-1])
+        if walk.flags[last] & RST and last > i:
+            numbers = {"closed_ns": walk.since(i, last), "last": walk.number[last]}
+            return _("there was no room again up to its RST, {closed_ns} later in packet {last}"), numbers
+        return _("there was no room again") if last > i else _("no other packet came from there"), {}
     opened = int(with_room[k])
     if i < gap <= opened:
         return NOTHING

@@ -82,8 +82,10 @@ _SETTLED = {
 """Causes whose sentences leave a choice that calls settle."""
 
 _GUESSES = (
-    Remark.NO_FIN_BEFORE_RST, Remark.NOTHING_UNREAD, Remark.PERHAPS_UNREAD, Remark.RST_AFTER_SILENCE,
-    Remark.RST_RIGHT_AFTER_HANDSHAKE,
+    Remark.NO_FIN_BEFORE_RST, Remark.RST_AFTER_SILENCE, Remark.RST_RIGHT_AFTER_HANDSHAKE, Remark.CLOSED_UNREAD,
+    Remark.PERHAPS_NOT_ACCEPTED, Remark.NOTHING_UNREAD, Remark.NOTHING_UNREAD_PERHAPS_NOT_ACCEPTED,
+    Remark.PERHAPS_UNREAD, Remark.ADVICE_READ, Remark.ADVICE_ACCEPT, Remark.ADVICE_LINGER,
+    Remark.ADVICE_ACCEPT_OR_LINGER,
 )  # fmt: skip
 """Remarks on a RST that leave one too."""
 

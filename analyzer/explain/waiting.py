@@ -4,6 +4,9 @@ The side that closed first stays in TIME-WAIT, which no program can shorten; on 
 server from binding. A side whose peer closed stays in CLOSE-WAIT until its program closes too; where such connections
 become more and more, the program forgets to.
 
+A connection whose SYN was not captured tells little: its side may have closed before. It counts in CLOSE-WAIT only
+where the machine's own sockets say so.
+
 Linux's TIME-WAIT sockets belong to no process: the program is the one that was known to have the ends before.
 """
 
@@ -69,15 +72,24 @@ class Waiting(NamedTuple):
         """Whether the holder seems not to close at all."""
         return self.state == State.CLOSE_WAIT and self.total >= MANY and self.closed == 0
 
+    def is_worth_telling(self, end_ns: int) -> bool:
+        """Whether to tell of it after a capture that ended then: few in CLOSE-WAIT may be about to be closed."""
+        return self.state != State.CLOSE_WAIT or self.total >= MANY or end_ns - self.since_ns >= LASTING_NS
+
+
+def any_waits(endpoints: Rows) -> bool:
+    """Whether any of ENDPOINT[n, Side] is in one of the two states."""
+    return bool(np.isin(endpoints["state"], (State.CLOSE_WAIT, State.TIME_WAIT)).any())
+
 
 def waiting(
     connections: Rows, endpoints: Rows, now_ns: int, *, time_wait_ns: int = LINUX_TIME_WAIT_NS,
-    is_here: Callable[[bytes], bool] = lambda _: True, owners: Owners = lambda _: ("", ""),
-    sockets: Collection[Socket] | None = None, among: Mask | None = None,
+    lasting_ns: int = LASTING_NS, is_here: Callable[[bytes], bool] = lambda _: True,
+    owners: Owners = lambda _: ("", ""), sockets: Collection[Socket] | None = None, among: Mask | None = None,
 ) -> list[Waiting]:  # fmt: skip
     """The holders among CONNECTION[n] with ENDPOINT[n, Side] at a time, CLOSE-WAIT first, the most first.
 
-    TIME-WAIT counts for ``time_wait_ns``, CLOSE-WAIT from ``LASTING_NS`` on, and not where the side still sends data.
+    TIME-WAIT counts for ``time_wait_ns``, CLOSE-WAIT from ``lasting_ns`` on, and not where the side still sends data.
     Where ``among`` is given, those connections alone count. ``is_here`` chooses holders by their address; where the
     machine's ``sockets`` are given, what they do not have in that state does not count.
     """
@@ -88,6 +100,7 @@ def waiting(
     if among is not None:
         is_tcp &= among
     known = None if sockets is None else {(one.local, one.remote): one.state for one in sockets}
+    is_told = np.ones(len(connections), np.bool_) if known is not None else (endpoints["syns"] > 0).any(axis=1)
     found: list[Waiting] = []
     for side in Side:
         states = endpoints["state"][:, side]
@@ -95,8 +108,8 @@ def waiting(
         is_held = is_tcp & is_latest & (states == State.TIME_WAIT) & (now_ns - entered < time_wait_ns)
         found += _holders(State.TIME_WAIT, side, is_held, entered, connections, endpoints, is_here, owners, known)
         peer_closed = connections["phase_first_ns"][:, Phase.TEARDOWN]
-        is_held = is_tcp & is_latest & (states == State.CLOSE_WAIT) & (peer_closed > 0)
-        is_held &= now_ns - peer_closed >= LASTING_NS
+        is_held = is_tcp & is_latest & is_told & (states == State.CLOSE_WAIT) & (peer_closed > 0)
+        is_held &= now_ns - peer_closed >= lasting_ns
         still_sends = connections["late_data"] >> side & 1 & (now_ns - endpoints["last_ns"][:, side] < LASTING_NS)
         is_held &= still_sends == 0
         found += _holders(State.CLOSE_WAIT, side, is_held, peer_closed, connections, endpoints, is_here, owners, known)

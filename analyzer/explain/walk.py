@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from analyzer.tables import ACK, RST, SYN, Life, Side
-from analyzer.tcp.states import ANY_OTHER, FIGURE_5, FIRST_SEGMENT, State
+from analyzer.explain.known_states import Known, states_of
+from analyzer.tables import ACK, RST, SYN, Life
+from analyzer.tcp.states import FIGURE_5, State
 
 
 class How(IntEnum):
@@ -38,6 +39,8 @@ class Visit(NamedTuple):
     """When; the first packet's time where it was there before."""
     left_ns: int | None
     """None where it was still there after the last packet."""
+    is_assumed: bool = False
+    """Nothing that the side sent shows it (known_states.py)."""
 
 
 class Stay(NamedTuple):
@@ -64,26 +67,18 @@ _ARROWS = {(before, after) for before, _, after in FIGURE_5}
 
 def walk(life: Life) -> tuple[Path, Path]:
     """The paths of client and server of a TCP connection."""
-    return _path(life, Side.CLIENT), _path(life, Side.SERVER)
-
-
-def states_before(flags: int, side: Side) -> tuple[State, State]:
-    """The states of client and server before the first packet seen, which ``side`` sent."""
-    kind = ANY_OTHER
-    if flags & SYN:
-        kind = "SYN,ACK" if flags & ACK else "SYN"
-    sender, receiver = FIRST_SEGMENT[kind]
-    return (sender, receiver) if side == Side.CLIENT else (receiver, sender)
+    client, server = states_of(life)
+    return _path(life, client), _path(life, server)
 
 
 def stays(path: Path, until_ns: int) -> dict[State, Stay]:
     """How long a side was in each state that it was in; ``until_ns`` is the end of the capture.
 
-    CLOSED is no state to be in, and LISTEN, where a connection is none yet, neither.
+    CLOSED is no state to be in, and LISTEN, where a connection is none yet, neither; of assumed ones nobody knows.
     """
     found: dict[State, Stay] = {}
     for visit in path:
-        if visit.state in (State.CLOSED, State.LISTEN):
+        if visit.is_assumed or visit.state in (State.CLOSED, State.LISTEN):
             continue
         one = stay(visit, until_ns)
         before = found.get(visit.state, Stay(0, True))
@@ -98,15 +93,14 @@ def stay(visit: Visit, until_ns: int) -> Stay:
     return Stay(max(left_ns - visit.entered_ns, 0), is_over)
 
 
-def _path(life: Life, side: Side) -> Path:
+def _path(life: Life, states: list[Known]) -> Path:
     flags, times, packets = life.flags.tolist(), life.ts_ns.tolist(), life.number.tolist()
-    state = states_before(flags[0], Side(int(life.side[0])))[side]
     is_opening = flags[0] & (SYN | ACK) == SYN
-    path = [Visit(state, How.START if is_opening else How.UNSEEN_START, 0, times[0], None)]
+    first, *after = states
+    path = [Visit(first.state, How.START if is_opening else How.UNSEEN_START, 0, times[0], None, first.is_assumed)]
     first_after_omission = len(packets) // 2 if life.omitted else 0
-    after = (life.client_state, life.server_state)[side].tolist()
-    for i, code in enumerate(after):
-        before, now = path[-1].state, State(code)
+    for i, (now, is_assumed) in enumerate(after):
+        before = path[-1].state
         if now == before:
             continue
         passed = PASSED.get((before, now))
@@ -119,6 +113,6 @@ def _path(life: Life, side: Side) -> Path:
             how, passed = How.UNSEEN, None
         path[-1] = path[-1]._replace(left_ns=times[i])
         if passed is not None:
-            path.append(Visit(passed, how, packets[i], times[i], times[i]))
-        path.append(Visit(now, how, packets[i], times[i], None))
+            path.append(Visit(passed, how, packets[i], times[i], times[i], is_assumed))
+        path.append(Visit(now, how, packets[i], times[i], None, is_assumed))
     return tuple(path)

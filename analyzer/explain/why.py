@@ -1,9 +1,9 @@
 """Why a connection ended, or has not, in plain words: sentences that name the packets that prove it.
 
-The text is the sentence of its cause (causes.py), those of the circumstances that the rows prove besides
-(circumstances.py), and what to do about it. All are templates in tables: a new one is a member and its row there, and
-the test that finds it in ``cause_of`` or ``remarks_on``. Whoever writes the text (``why`` below, the compiled writers
-of records) fills these templates, so that it is the same everywhere; records stay English.
+The text is troubles on the way, the sentence of the cause (causes.py), those of the circumstances that the rows prove
+besides (circumstances.py), and what to do about it. All are templates in tables: a new one is a member and its row
+there, and the test that finds it in ``cause_of`` or ``remarks_on``. Whoever writes the text (``why`` below, the
+compiled writers of records) fills these templates, so that it is the same everywhere; records stay English.
 
 A template speaks of the ``{actor}``, the side whose FIN, RST or silence the sentence is about, and of its ``{peer}``.
 ``{actor_…}``, ``{peer_…}`` and the plain names of ``Number`` stand for integers; ``sentence`` makes one template a
@@ -22,7 +22,15 @@ from enum import IntEnum
 import numpy as np
 
 from analyzer.explain.causes import ADVICE, CAUSES, Cause, actor_of, cause_of
-from analyzer.explain.circumstances import ABOUT, REMARKS, Remark, remarks_on
+from analyzer.explain.circumstances import (
+    ABOUT,
+    PORT_LISTENED,
+    PORT_LISTENED_ADVICE,
+    REMARKS,
+    TROUBLES,
+    Remark,
+    remarks_on,
+)
 from analyzer.explain.seen_ends import CHOICES
 from analyzer.jit import kernel, wide
 from analyzer.language import _, text
@@ -74,6 +82,11 @@ SIDES = text("client"), text("server")
 """The words for a Side."""
 
 
+_WHERE_ANOTHER_WAS_ANSWERED = {
+    REMARKS[Remark.SILENT_SERVER]: PORT_LISTENED, ADVICE[Cause.UNANSWERED]: PORT_LISTENED_ADVICE,
+}  # fmt: skip
+
+
 def sentence(template: str, actor: Side, sides: tuple[str, ...] = SIDES) -> str:
     """A template with its roles filled in: what is left in braces are names of ``Number`` in lower case."""
     names = "client", "server"
@@ -83,45 +96,56 @@ def sentence(template: str, actor: Side, sides: tuple[str, ...] = SIDES) -> str:
 
 
 def why(connection_row: Rows, client_row: Rows, server_row: Rows, *, settled: str = "") -> str:
-    """Why a connection ended, or has not, in the language chosen; empty when there is nothing to say.
+    """Why a connection ended, or has not, in the language chosen; empty when there is nothing to say."""
+    return " ".join(paragraphs(connection_row, client_row, server_row, settled=settled))
 
-    ``settled`` is told in the place of the sentences that leave a choice (seen_ends.py).
+
+def paragraphs(
+    connection_row: Rows, client_row: Rows, server_row: Rows, *, other: int = 0, settled: str = ""
+) -> list[str]:
+    """The same as a paragraph on troubles, where there are any, and one on why it ended.
+
+    ``other`` is the number of a connection that shows that the server's port listens, where one does; ``settled`` is
+    told in the place of the sentences that leave a choice (seen_ends.py).
     """
-    numbers = numbers_of(connection_row, client_row, server_row)
+    numbers = numbers_of(connection_row, client_row, server_row) | {"other": other}
     sides = tuple(map(_, SIDES))
-    told = _told(connection_row, client_row, server_row)
-    sentences = [
-        sentence(_(template), actor, sides).format_map(numbers)
-        for template, actor in told
-        if not settled or template not in CHOICES
-    ]
-    return " ".join(filter(None, [settled, *sentences]))
+    troubles: list[str] = []
+    ended = [settled] if settled else []
+    for template, actor, is_trouble in _told(connection_row, client_row, server_row):
+        if settled and template in CHOICES:
+            continue
+        if other:
+            template = _WHERE_ANOTHER_WAS_ANSWERED.get(template, template)
+        told = troubles if is_trouble else ended
+        told.append(sentence(_(template), actor, sides).format_map(numbers))
+    return [" ".join(told) for told in (troubles, ended) if told]
 
 
 def evidence_of(connection_row: Rows, client_row: Rows, server_row: Rows) -> list[int]:
     """The packets that the text of ``why`` names, each once, in its order."""
     numbers = numbers_of(connection_row, client_row, server_row)
     packets: dict[int, None] = {}
-    for template, actor in _told(connection_row, client_row, server_row):
+    for template, actor, _is_trouble in _told(connection_row, client_row, server_row):
         for name in re.findall(r"\{(\w+)\}", sentence(template, actor)):
             if Number[name.upper()] < AMOUNTS and numbers[name]:
                 packets[numbers[name]] = None
     return list(packets)
 
 
-def _told(connection: Rows, client: Rows, server: Rows) -> Iterator[tuple[str, Side]]:
-    """The templates of a connection's text, each with its actor."""
+def _told(connection: Rows, client: Rows, server: Rows) -> Iterator[tuple[str, Side, bool]]:
+    """The templates of a connection's text, each with its actor and whether it speaks of a trouble."""
     cause = Cause(cause_of(connection, client, server))
     if not cause:
         return
     actor = Side(actor_of(cause, connection, client, server))
-    remarks = remarks_on(cause, actor, connection, client, server)
-    yield CAUSES[cause], actor
-    for remark in Remark:
-        if remarks >> remark & 1:
-            yield REMARKS[remark], ABOUT.get(remark, actor)
+    bits = remarks_on(cause, actor, connection, client, server)
+    remarks = [remark for remark in Remark if bits >> remark & 1]
+    yield from ((REMARKS[remark], ABOUT.get(remark, actor), True) for remark in remarks if remark in TROUBLES)
+    yield CAUSES[cause], actor, False
+    yield from ((REMARKS[remark], ABOUT.get(remark, actor), False) for remark in remarks if remark not in TROUBLES)
     if cause in ADVICE:
-        yield ADVICE[cause], actor
+        yield ADVICE[cause], actor, False
 
 
 def numbers_of(connection: Rows, client: Rows, server: Rows) -> dict[str, int]:

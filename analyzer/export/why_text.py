@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analyzer.explain.causes import ADVICE, CAUSES, Cause, actor_of
-from analyzer.explain.circumstances import ABOUT, REMARKS, Remark, remarks_on
+from analyzer.explain.circumstances import ABOUT, REMARKS, TROUBLES, Remark, remarks_on
 from analyzer.explain.why import AMOUNTS, Number, sentence, write_numbers
 from analyzer.export.columns import NULL, Lists, Texts
 from analyzer.export.octets import INTEGER_LEN, put_integer, put_octets
@@ -25,7 +25,9 @@ NO_NUMBER = -1
 
 FIRST_ADVICE = len(Cause)
 FIRST_REMARK = 2 * len(Cause)
-REMARK_COUNT = len(Remark)
+FIRST_OTHER, REMARK_COUNT = len(TROUBLES), len(Remark)
+"""Remarks before the first of these are troubles, and stand before the cause."""
+
 EVIDENCE_LEN = int(AMOUNTS) * (INTEGER_LEN + 1)
 """Octets that no list of packets exceeds."""
 
@@ -49,10 +51,12 @@ class Sentences(NamedTuple):
 
 @cache
 def sentences() -> Sentences:
-    """The templates of causes, advice and remarks; all but those of causes begin with the space before them."""
+    """The templates of causes, advice and remarks, with the space between them and that of the cause."""
     templates: list[tuple[str, Side | None]] = [(CAUSES[cause], None) for cause in Cause]
     templates += [(f" {ADVICE[cause]}" if cause in ADVICE else "", None) for cause in Cause]
-    templates += [(f" {REMARKS[remark]}", ABOUT.get(remark)) for remark in Remark]
+    for remark in Remark:
+        template = f"{REMARKS[remark]} " if remark in TROUBLES else f" {REMARKS[remark]}"
+        templates.append((template, ABOUT.get(remark)))
     octets = b""
     first_piece, start, numbers = [0], [0], []
     for template, about in templates:
@@ -122,9 +126,12 @@ def put_whys(
         actor = wide(actor_of(cause, connection, client, server))
         remarks = remarks_on(cause, actor, connection, client, server)
         write_numbers(connection, client, server, numbers)
-        count = name_packets(compiled, 2 * cause + actor, numbers, named, 0)
-        end = put_sentence(text, at, compiled, 2 * cause + actor, numbers)
+        count = 0
+        end = at
         for remark in range(REMARK_COUNT):
+            if remark == FIRST_OTHER:
+                count = name_packets(compiled, 2 * cause + actor, numbers, named, count)
+                end = put_sentence(text, end, compiled, 2 * cause + actor, numbers)
             if remarks >> remark & 1:
                 k = 2 * (FIRST_REMARK + remark) + actor
                 count = name_packets(compiled, k, numbers, named, count)

@@ -116,11 +116,12 @@ class Mark(NamedTuple):
     side: Side
     packet: int
     how: How = How.ARROW
+    is_assumed: bool = False
 
     @property
     def text(self) -> str:
-        """``c7``; ``c0`` stands for a start that was not captured."""
-        return f"{LETTERS[self.side]}{self.packet}"
+        """``c7``; ``c0`` stands for a start that was not captured. ``s1?`` is assumed."""
+        return f"{LETTERS[self.side]}{self.packet}{'?' * self.is_assumed}"
 
 
 class Arrow(NamedTuple):
@@ -162,6 +163,8 @@ class Place(NamedTuple):
     """What led into the lower CLOSED."""
     leaps: tuple[Mark, ...]
     """Moves away that are no arrow of figure 5; starts that were not captured."""
+    assumed: frozenset[Side]
+    """The visitors of which it is only assumed."""
 
 
 class Picture(NamedTuple):
@@ -175,6 +178,7 @@ def picture(paths: tuple[Path, Path], until_ns: int) -> Picture:
     """The picture of a connection's paths (client, server) in a capture that ended at ``until_ns``."""
     walked: defaultdict[tuple[State, State], list[Mark]] = defaultdict(list)
     visitors: defaultdict[tuple[State, bool], list[Side]] = defaultdict(list)
+    assumed: defaultdict[tuple[State, bool], set[Side]] = defaultdict(set)
     arrivals: list[Mark] = []
     leaps: defaultdict[tuple[State, bool], list[Mark]] = defaultdict(list)
     for side, path in zip(Side, paths, strict=True):
@@ -182,7 +186,9 @@ def picture(paths: tuple[Path, Path], until_ns: int) -> Picture:
             is_end = visit.state == State.CLOSED and k > 0
             if side not in visitors[visit.state, is_end]:
                 visitors[visit.state, is_end].append(side)
-            mark = Mark(side, visit.packet, visit.how)
+            if visit.is_assumed:
+                assumed[visit.state, is_end].add(side)
+            mark = Mark(side, visit.packet, visit.how, visit.is_assumed)
             if visit.how == How.ARROW:
                 walked[path[k - 1].state, visit.state].append(mark)
             elif visit.how == How.UNSEEN_START:
@@ -198,7 +204,8 @@ def picture(paths: tuple[Path, Path], until_ns: int) -> Picture:
         who = tuple(visitors[box.state, box.is_end])
         times = {side: spent[side][box.state] for side in who if box.state in spent[side]}
         away = tuple(leaps[box.state, box.is_end])
-        places.append(Place(box, who, times, tuple(arrivals) if box.is_end else (), away))
+        doubted = frozenset(assumed[box.state, box.is_end])
+        places.append(Place(box, who, times, tuple(arrivals) if box.is_end else (), away, doubted))
     arrows = [
         Arrow(before, what, after, ROUTES[before, what], *label(before, what), _in_order(walked[before, after]))
         for before, what, after in FIGURE_5

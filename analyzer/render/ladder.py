@@ -17,8 +17,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.explain.calls import Call
+from analyzer.explain.delays import delayed_writes
 from analyzer.explain.icmp_errors import reason_of_error
-from analyzer.explain.walk import PASSED, states_before
+from analyzer.explain.known_states import Known, states_of
+from analyzer.explain.walk import PASSED
 from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, port, shortened, written
 from analyzer.render.arrow import SPACIOUS, arrow
@@ -31,7 +33,20 @@ from analyzer.render.screen import Screen, cells, fit
 from analyzer.render.segment import Segment, Traffic, segments, traffic
 from analyzer.render.tunnels import tunnels
 from analyzer.render.turns import Turn, turns
-from analyzer.render.words import CONVERSATION, LOUD, PHASES, QUIET, SIDES, STATES, Word, events_of, marked, troubles_of
+from analyzer.render.words import (
+    ASSUMED,
+    CONVERSATION,
+    LOUD,
+    PHASES,
+    QUIET,
+    SIDES,
+    STATES,
+    Word,
+    events_of,
+    marked,
+    state_word,
+    troubles_of,
+)
 from analyzer.render.wrapping import wrap
 from analyzer.tables import ACK, SYN, Life, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -61,8 +76,8 @@ class Story(NamedTuple):
     """Its two ENDPOINT rows."""
     life: Life
     ending: Word
-    why: str
-    """The closing sentence."""
+    why: Sequence[str]
+    """The closing paragraphs."""
     has_losses: bool = False
     """Whether the capture lost packets, so that some events are in doubt."""
     calls: Sequence[Call] = ()
@@ -94,6 +109,9 @@ class _Ladder:
         )
         scales = [int(scale) for scale in story.endpoints["window_scale"]]
         self._shifts = scales if min(scales) >= 0 else [0, 0]
+        self._states = states_of(story.life) if self._is_tcp else ([], [])
+        rtt_ns = int(story.connection["initial_rtt_ns"])
+        self._delayed = delayed_writes(story.life, rtt_ns) if story.endpoints["nagle_waits"].any() else {}
         self._turns = {turn.first: turn for turn in turns(self._segments)} if self._is_tcp else {}
         self._errors = list(story.life.errors)
 
@@ -112,11 +130,14 @@ class _Ladder:
             legend = self._calls.legend(min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1)
             yield from (self._screen.paint(line, QUIET) for line in legend)
             yield ""
+        if any(known.is_assumed for states in self._states for known in states):
+            lines = wrap(_(ASSUMED), min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1, " ", " ")
+            yield from (self._screen.paint(line, QUIET) for line in lines)
+            yield ""
         if self._is_tcp:
             yield from remarks_on(self._story.life, self._screen, has_losses=self._story.has_losses, whole=self._all)
-        if self._story.why:
-            width = min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1
-            yield from wrap(self._story.why, width, " ", " ")
+        for paragraph in self._story.why:
+            yield from wrap(paragraph, min(self._screen.width, _LONGEST_SENTENCE_LINE) - 1, " ", " ")
             yield ""
 
     def _heading(self) -> Iterator[str]:
@@ -147,8 +168,8 @@ class _Ladder:
             yield self._grid.row(" ", client=processes[0], server=processes[1])
         if self._is_tcp:
             yield from self._rows_of(self._led_to_states(), " ")
-            client, server = self._states_before()
-            yield self._grid.row(" ", client=STATES[client].text, server=STATES[server].text)
+            client, server = (state_word(*states[0]) for states in self._states)
+            yield self._grid.row(" ", client=client, server=server)
 
     def _packet(self, index: int, bar: str) -> Iterator[str]:
         segment, grid = self._segments[index], self._grid
@@ -252,25 +273,19 @@ class _Ladder:
             pause = self._segments[index].ts_ns - self._segments[index - 1].ts_ns
             if pause >= _PAUSE_NS:
                 yield self._grid.aside(bar, _("{time} later").format(time=duration(pause)))
+        segment = self._segments[index]
+        if segment.number in self._delayed:
+            waited = duration(self._delayed[segment.number])
+            told = _("{time}: waited for delayed ACK").format(time=waited)
+            yield self._grid.aside(bar, told, Side(segment.side), LOUD)
 
     def _states_entered(self, index: int) -> tuple[list[str], list[str]]:
         """For each side the state that this packet moved it to, and the one that it passed; empty where none."""
         if not self._is_tcp:
             return ["", ""], ["", ""]
-        segment = self._segments[index]
-        if index:
-            last = self._segments[index - 1]
-            before = (State(last.client_state), State(last.server_state))
-        else:
-            before = self._states_before()
-        after = (State(segment.client_state), State(segment.server_state))
-        entered = [STATES[new].text if new != old else "" for old, new in zip(before, after, strict=True)]
-        return entered, [_passed(*pair) for pair in zip(before, after, strict=True)]
-
-    def _states_before(self) -> tuple[State, State]:
-        """The states of client and server before the first packet seen."""
-        first = self._segments[0]
-        return states_before(first.flags, Side(first.side))
+        steps = [(states[index], states[index + 1]) for states in self._states]
+        entered = [state_word(*new) if new.state != old.state else "" for old, new in steps]
+        return entered, [_passed(*step) for step in steps]
 
     def _fold(self, hidden: range, bar: str) -> Iterator[str]:
         """The rows for packets that are not shown."""
@@ -307,9 +322,9 @@ class _Ladder:
         return [f"{number:,} {marked(word)}" for word, number in tally.most_common() if word.style == LOUD]
 
 
-def _passed(before: State, after: State) -> str:
+def _passed(before: Known, after: Known) -> str:
     """The state that a segment moved an endpoint over, if it did; ESTAB is figure 5's own word."""
-    state = PASSED.get((before, after))
+    state = PASSED.get((before.state, after.state))
     if state is None:
         return ""
     return _("by {state}").format(state="ESTAB" if state == State.ESTABLISHED else STATES[state].text)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from analyzer.explain.causes import Cause, cause_of
+from analyzer.explain.known_states import assumed_sides
 from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.quantities import count, counted, duration, size
@@ -34,6 +35,7 @@ from analyzer.render.words import (
     events_of,
     flag_words,
     marked,
+    state_word,
 )
 from analyzer.tables import ACK, FIN, PSH, RST, SYN, Phase, Protocol, Rows, Side
 from analyzer.tcp.states import State
@@ -96,7 +98,7 @@ class LiveTable:
     def __init__(self, watched: Watched, owners: Owners) -> None:
         self._watched, self._owners = watched, owners
         self._widths = [cells(_(column.heading)) for column in _COLUMNS]
-        self._widths[_CLIENT_STATE] = self._widths[_SERVER_STATE] = _STATE_WIDTH
+        self._widths[_CLIENT_STATE], self._widths[_SERVER_STATE] = _STATE_WIDTH, _STATE_WIDTH + len("?")
         self._widths[_PHASE] = max(cells(word.text) for word in PHASES.values())
 
     def lines(
@@ -138,12 +140,13 @@ class LiveTable:
         is_tcp = connection["protocol"] == Protocol.TCP
         phase = PHASES[Phase(int(connection["phase"]))] if is_tcp else CONVERSATION._replace(text=_(CONVERSATION.text))
         until_ns = int(connection["last_ns"]) if is_over else now_ns
+        assumed = assumed_sides(endpoints)
         words = [
             Word(str(connection["number"])),
             *(Word(endpoint(connection, side), SIDES[side].style) for side in Side),
             Word(visible(_programs(*self._owners(connection)))),
             phase,
-            *(Word(STATES[State(int(endpoints[side]["state"]))].text, SIDES[side].style) for side in Side),
+            *(Word(state_word(State(int(endpoints[s]["state"])), assumed[s]), SIDES[s].style) for s in Side),
             Word(count(int(endpoints["packets"].sum()))),
             Word(size(int(endpoints["payload_bytes"].sum()))),
             Word(duration(max(until_ns - int(connection["first_ns"]), 0))),

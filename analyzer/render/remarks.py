@@ -4,7 +4,8 @@
       6 ✗ duplicate_ack        15  repeats packet 14, 6 times up to packet 21: 1049 is awaited
       1 ✗ fast_retransmission  18  packet 6 again after 40 ms: …
 
-The number of packets stands first. Of each kind the first few are told, until there are lines enough.
+The number of packets stands first. Of each kind the first few are told, until there are lines enough, and how many more
+there are.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ def remarks(life: Life, screen: Screen, *, has_losses: bool = False, whole: bool
         else:
             yield before
         yield from (indent + line for line in lines)
+    findings = sum(kind.findings for kind in kinds.values())
+    more = findings - sum(len(numbers.split(", ")) for pairs in told for numbers, _words in pairs)
+    if more > 0 and not whole:
+        yield screen.paint("  " + _("… {n} more: read --all").format(n=f"{more:,}"), QUIET)
     yield ""
 
 

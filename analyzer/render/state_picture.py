@@ -19,7 +19,7 @@ from analyzer.language import _, text
 from analyzer.render.figure_5 import BOX_WIDTH, HEIGHT, LETTERS, WIDTH, Arrow, Place, picture
 from analyzer.render.quantities import duration
 from analyzer.render.screen import Screen, cells, fit
-from analyzer.render.words import LOUD, QUIET, SIDES, STATES
+from analyzer.render.words import ASSUMED, LOUD, QUIET, SIDES, STATES, state_word
 from analyzer.render.wrapping import wrap
 from analyzer.tables import Side
 from analyzer.tcp.states import State
@@ -181,6 +181,8 @@ class _Canvas:
 
 def _inside(place: Place, side: Side) -> str:
     """What stands in a box for a side that was in it."""
+    if side in place.assumed:
+        return "?"
     if side in place.stays:
         one = place.stays[side]
         return duration(one.ns) if one.is_over else f"≥ {duration(one.ns)}"
@@ -204,7 +206,7 @@ def _listed(side: Side, path: Path, until_ns: int, screen: Screen) -> list[_Row]
     rows = [(screen.paint(head, f"bold {SIDES[side].style}"), cells(head))]
     for visit in path:
         packet = str(visit.packet) if visit.packet else ""
-        line = f" {packet:>7}  {STATES[visit.state].text:<12} {_time(visit, until_ns):>9}"
+        line = f" {packet:>7}  {state_word(visit.state, visit.is_assumed):<12} {_time(visit, until_ns):>9}"
         note = f" {_(HOWS[visit.how][0])}" if visit.how in HOWS else ""
         line = line if note else line.rstrip()
         rows.append((line + screen.paint(note, LOUD), cells(line + note)))
@@ -212,8 +214,8 @@ def _listed(side: Side, path: Path, until_ns: int, screen: Screen) -> list[_Row]
 
 
 def _time(visit: Visit, until_ns: int) -> str:
-    """How long a visit took; nothing for states that no connection is in."""
-    if visit.state in (State.CLOSED, State.LISTEN):
+    """How long a visit took; nothing for states that no connection is in, or that are assumed."""
+    if visit.is_assumed or visit.state in (State.CLOSED, State.LISTEN):
         return ""
     one = stay(visit, until_ns)
     return duration(one.ns) if one.is_over else f"≥ {duration(one.ns)}"
@@ -223,6 +225,8 @@ def _explained(paths: tuple[Path, Path], until_ns: int, screen: Screen) -> Itera
     """What the words and signs mean that are in this picture."""
     visits = [visit for path in paths for visit in path]
     sentences = [_(sentence) for how, (_word, sentence) in HOWS.items() if any(visit.how == how for visit in visits)]
+    if any(visit.is_assumed for visit in visits):
+        sentences.append(_(ASSUMED))
     if any("≥" in _time(visit, until_ns) for visit in visits):
         sentences.append(_("≥: so long at least; it began before the capture, or was not yet over when it ended."))
     for sentence in sentences:

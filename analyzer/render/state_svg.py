@@ -15,7 +15,7 @@ from analyzer.language import _
 from analyzer.render.figure_5 import BOX_HEIGHT, BOX_WIDTH, HEIGHT, LETTERS, WIDTH, Arrow, Mark, Place, picture
 from analyzer.render.quantities import duration
 from analyzer.render.state_picture import HOWS
-from analyzer.render.words import SIDES, STATES
+from analyzer.render.words import SIDES, STATES, state_word
 from analyzer.tables import Side
 from analyzer.tcp.states import State
 
@@ -163,6 +163,7 @@ def _place(place: Place) -> str:
     for side in place.visitors:
         arrival = next((mark for mark in place.arrivals if mark.side == side), None)
         words = _for(place.stays[side]) if side in place.stays else arrival.text if arrival else ""
+        words = "?" if side in place.assumed else words
         parts.append(_cell_text(x + 1, y + 1 + side, f"{LETTERS[side]} {words}", side.name.lower()))
     if place.leaps:
         words = " ".join(f"{_(HOWS[mark.how][0])} {mark.text if mark.packet else LETTERS[mark.side]}"
@@ -187,9 +188,9 @@ def _listed(side: Side, path: Path, until_ns: int) -> list[str]:
 
 
 def _line(visit: Visit, until_ns: int) -> str:
-    spent = "" if visit.state in (State.CLOSED, State.LISTEN) else _for(stay(visit, until_ns))
+    spent = "" if visit.is_assumed or visit.state in (State.CLOSED, State.LISTEN) else _for(stay(visit, until_ns))
     note = _(HOWS[visit.how][0]) if visit.how in HOWS else ""
-    return f"{visit.packet or '':>7}  {STATES[visit.state].text:<12} {spent:>9} {note}".rstrip()
+    return f"{visit.packet or '':>7}  {state_word(visit.state, visit.is_assumed):<12} {spent:>9} {note}".rstrip()
 
 
 def _columns(side: Side, lines: Iterable[str]) -> Iterator[str]:

@@ -16,15 +16,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from analyzer.explain.calls import Call
+from analyzer.explain.known_states import Heard
 from analyzer.render.calls import Beside, in_a_row
 from analyzer.render.screen import Screen, cells, fit, ljust
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.untrusted import visible
-from analyzer.render.words import PHASES, SIDES, STATES, Word, events_of, marked
-from analyzer.tables import Batch, Event, Phase, Protocol, Side
+from analyzer.render.words import PHASES, SIDES, STATES, Word, events_of, marked, state_word
+from analyzer.tables import U8, Batch, Event, Phase, Protocol, Side
 from analyzer.tcp.states import State
 
-_STATE_WIDTH = max(len(word.text) for word in STATES.values())
+_STATE_WIDTH = max(len(word.text) for word in STATES.values()) + 1
 _PHASE_FROM = 100
 """Narrower terminals show the phase by the colour of its bar alone, and of tcpdump's line only what tells most."""
 
@@ -49,14 +50,22 @@ _ENDPOINTS = re.compile(r"^(\S+) IP6? (\S+) > (\S+): ")
 class Timeline:
     """Turns batches into text. ``printer`` gives tcpdump's lines; columns grow when numbers do.
 
-    ``calls`` has the socket calls of connections by their numbers: they stand behind a packet's events; those of no
-    packet, and all of them on narrower terminals, in lines of their own.
+    A state that is assumed so far has a question mark; ``heard`` knows, and may be shared with another timeline that
+    goes on with the same capture. ``calls`` has the socket calls of connections by their numbers: they stand behind a
+    packet's events; those of no packet, and all of them on narrower terminals, in lines of their own.
 
     Attributes: ``has_losses`` whether the capture lost packets up to now, so that some events are in doubt.
     """
 
-    def __init__(self, screen: Screen, printer: TcpdumpPrinter, calls: Mapping[int, Beside] = _NO_CALLS) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        printer: TcpdumpPrinter,
+        calls: Mapping[int, Beside] = _NO_CALLS,
+        heard: Heard | None = None,
+    ) -> None:
         self.has_losses = False
+        self._heard = heard or Heard()
         self._calls = calls
         self._screen, self._printer = screen, printer
         self._number_width, self._connection_width = 2, 1
@@ -66,16 +75,18 @@ class Timeline:
         self._bar_width = 1 if screen.color or self._has_phase else max(cells(word.text[0]) for word in PHASES.values())
         self._bars = {int(phase): self._bar(word) for phase, word in PHASES.items()}
         self._arrows = [screen.paint(SIDES[side].glyph, SIDES[side].style) for side in Side]
-        self._columns: dict[tuple[int, int, int, bool], str] = {}
+        self._columns: dict[tuple[int, int, int, bool, int], str] = {}
         self._columns_width = 2 * (_STATE_WIDTH + 1) + (self._phase_width + 1 if self._has_phase else 0)
         self._remarks: dict[tuple[int, bool], tuple[str, int]] = {}
         self._introduced: set[int] = set()
 
-    def render(self, batch: Batch) -> str:
-        """The lines of a batch, each with its line end."""
-        return self._screen.encode("".join(self._lines(batch)))
+    def render(self, batch: Batch, assumed: U8 | None = None) -> str:
+        """The lines of a batch, each with its line end; ``assumed`` is what ``Heard`` says, where it was asked."""
+        return self._screen.encode("".join(self._lines(batch, assumed)))
 
-    def _lines(self, batch: Batch) -> Iterator[str]:
+    def _lines(self, batch: Batch, assumed: U8 | None) -> Iterator[str]:
+        if assumed is None:
+            assumed = self._heard.assumed(batch)
         frames, packets, labels = batch
         text, end = self._printer.render(frames)
         printed = text.tobytes().decode("latin-1")
@@ -84,16 +95,17 @@ class Timeline:
         connection_width = self._connection_width = max(self._connection_width, len(str(labels.connection.max())))
         room = self._screen.width - (self._bar_width + number_width + connection_width + 2 + self._columns_width)
         start = 0
-        for number, connection, side, phase, client, server, events, refers_to, repeat, protocol, stop in zip(
+        for number, connection, side, phase, client, server, events, refers_to, repeat, protocol, doubted, stop in zip(
             frames.number.tolist(), labels.connection.tolist(), labels.side.tolist(), labels.phase.tolist(),
             labels.client_state.tolist(), labels.server_state.tolist(), labels.events.tolist(),
-            labels.refers_to.tolist(), labels.repeat.tolist(), packets.protocol.tolist(), end.tolist(), strict=True,
+            labels.refers_to.tolist(), labels.repeat.tolist(), packets.protocol.tolist(), assumed.tolist(),
+            end.tolist(), strict=True,
         ):  # fmt: skip
             line = printed[start : stop - 1]
             start = stop
             if not is_usual:
                 line = harmless(line)
-            key = (phase, client, server, connection > 0 and protocol == Protocol.TCP)
+            key = (phase, client, server, connection > 0 and protocol == Protocol.TCP, doubted)
             columns = self._columns.get(key) or self._make_columns(*key)
             if refers_to:
                 remark, remark_width = self._make_remark(events, refers_to, repeat)
@@ -134,16 +146,16 @@ class Timeline:
             return self._screen.paint(word.glyph, word.style)
         return ljust(word.glyph if word == PHASES[Phase.NONE] else word.text[0], self._bar_width)
 
-    def _make_columns(self, phase: int, client: int, server: int, has_states: bool) -> str:
+    def _make_columns(self, phase: int, client: int, server: int, has_states: bool, assumed: int) -> str:
         """Phase and states."""
         paint, word = self._screen.paint, PHASES[Phase(phase)]
         text = ""
         if self._has_phase:
             text = paint(f"{ljust(word.text if has_states else '', self._phase_width)} ", word.style)
         for side, state in zip(Side, (client, server), strict=True):
-            name = STATES[State(state)].text if has_states else ""
+            name = state_word(State(state), bool(assumed >> side & 1)) if has_states else ""
             text += paint(f"{name:<{_STATE_WIDTH}} ", SIDES[side].style)
-        self._columns[phase, client, server, has_states] = text
+        self._columns[phase, client, server, has_states, assumed] = text
         return text
 
     def _make_remark(self, bits: int, refers_to: int = 0, repeat: int = 0) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from analyzer.explain.waiting import LINUX_TIME_WAIT_NS, RFC_TIME_WAIT_NS, Waiting
-from analyzer.language import _, counted
+from analyzer.language import _, counted, text
 from analyzer.render.addresses import address, endpoint
 from analyzer.render.quantities import count, duration
 from analyzer.render.screen import Screen
@@ -21,6 +21,8 @@ _MOST_HOLDERS = 5
 
 _MOST_PROGRAMS, _MOST_PORTS = 3, 5
 _LONGEST_LINE = 100
+
+_CLOSE = text("Let it call close() when recv() gives 0.")
 
 
 def after_the_capture(found: Iterable[Waiting], end_ns: int, screen: Screen) -> Iterator[str]:
@@ -73,7 +75,7 @@ def _told_at_the_end(one: Waiting, end_ns: int) -> str:
             "program did not.",
             one.total,
         ).format(who=_who(one), n=count(one.total), age=duration(end_ns - one.since_ns))
-        return f"{sentence} {_habit(one)}".rstrip()
+        return " ".join(filter(None, (sentence, _habit(one), _(_CLOSE))))
     linux_ns = one.latest_ns + LINUX_TIME_WAIT_NS - end_ns
     rfc = duration(one.latest_ns + RFC_TIME_WAIT_NS - end_ns)
     if linux_ns <= 0:
@@ -101,7 +103,7 @@ def _told_now(one: Waiting, now_ns: int) -> str:
             "CLOSE-WAIT: {who} has {n} connections in it, the oldest for {age}: the peers closed, the program has not.",
             one.total,
         ).format(who=_who(one), n=count(one.total), age=duration(now_ns - one.since_ns))
-        return f"{sentence} {_habit(one)}".rstrip()
+        return " ".join(filter(None, (sentence, _habit(one), _(_CLOSE))))
     sentence = counted(
         "TIME-WAIT: {who} left {n}, which lasts until {clock} (60 s on Linux; 2 MSL of RFC 9293 are 4 min).",
         "TIME-WAIT: {who} left {n}, the last until {clock} (60 s on Linux; 2 MSL of RFC 9293 are 4 min).",

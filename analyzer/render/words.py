@@ -80,6 +80,14 @@ CONVERSATION = Word(text("datagrams"), "bright_blue", "▌")
 STATES = {state: Word(state.name.replace("_", "-")) for state in State}
 """A state has the colour of the side that is in it."""
 
+
+def state_word(state: State, is_assumed: bool = False) -> str:
+    """A state's name, with a question mark where what was captured does not show it."""
+    return f"{STATES[state].text}?" if is_assumed else STATES[state].text
+
+
+ASSUMED = text("A state with ? is assumed: what was captured does not show it.")
+
 _REMARKS = (
     Event.KEEP_ALIVE, Event.KEEP_ALIVE_ACK, Event.WINDOW_UPDATE, Event.REUSED_PORTS, Event.CAPTURE_DUPLICATE,
     Event.FAST_OPEN, Event.DSACK, Event.URGENT, Event.ECN_SETUP, Event.CONGESTION_ECHO, Event.WINDOW_REDUCED,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from analyzer.explain.events import remarkable
-from analyzer.explain.walk import states_before, walk
+from analyzer.explain.known_states import Known, states_of
+from analyzer.explain.walk import walk
 from analyzer.language import _
 from analyzer.render.addresses import endpoint
 from analyzer.render.calls import Beside
@@ -17,7 +18,7 @@ from analyzer.render.remarks import MOST_OF_A_KIND, sentence
 from analyzer.render.segment import Segment, segments
 from analyzer.render.state_svg import STYLE, state_svg
 from analyzer.render.tunnels import MOST_TOLD
-from analyzer.render.words import LOUD, STATES, events_of, flag_words, marked, troubles_of
+from analyzer.render.words import LOUD, events_of, flag_words, marked, state_word, troubles_of
 from analyzer.report.conversation import Conversation
 from analyzer.report.diagram import diagram, embedded
 from analyzer.report.languages import merged_markup, told
@@ -105,7 +106,7 @@ def _said(one: Told, life: list[Segment]) -> dict[str, Any]:
     return {
         "ending": marked(story.ending),
         "loud": story.ending.style == LOUD,
-        "why": story.why,
+        "why": " ".join(story.why),
         "facts": facts,
         "omitted": omitted,
         "events": {str(i): _events(segment, story.has_losses) for i, segment in enumerate(life) if segment.events},
@@ -151,15 +152,19 @@ def _packets(story: Story, life: list[Segment], is_tcp: bool) -> dict[str, Any]:
     }
     if not is_tcp:
         return columns
-    first = life[0]
-    before = states_before(first.flags, Side(first.side))
+    client, server = ([_place(known) for known in states] for states in states_of(story.life))
     return columns | {
         "phase": [segment.phase for segment in life],
         "flags": [flag_words(segment.flags) for segment in life],
         "seq": [segment.seq for segment in life],
         "ack": [segment.ack if segment.flags & ACK else -1 for segment in life],
         "window": [segment.window << (0 if segment.flags & SYN else shifts[segment.side]) for segment in life],
-        "states": [[segment.client_state for segment in life], [segment.server_state for segment in life]],
-        "names": [STATES[state].text for state in State],
-        "before": [int(state) for state in before],
+        "states": [client[1:], server[1:]],
+        "names": [state_word(state, is_assumed) for is_assumed in (False, True) for state in State],
+        "before": [client[0], server[0]],
     }
+
+
+def _place(known: Known) -> int:
+    """The place of its name among the names: all states, and all states assumed."""
+    return int(known.state) + len(State) * known.is_assumed

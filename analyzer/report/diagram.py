@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from analyzer.explain.walk import states_before
+from analyzer.explain.known_states import states_of
 from analyzer.language import _
 from analyzer.render.addresses import endpoint
 from analyzer.render.arrow import pieces
@@ -22,9 +22,8 @@ from analyzer.render.quantities import counted, duration, seconds, seconds_decim
 from analyzer.render.segment import Segment, segments, traffic
 from analyzer.render.turns import turns
 from analyzer.render.untrusted import excerpt
-from analyzer.render.words import CONVERSATION, LOUD, PHASES, SIDES, STATES, Word, events_of, flag_words, marked
+from analyzer.render.words import CONVERSATION, LOUD, PHASES, SIDES, Word, events_of, flag_words, marked, state_word
 from analyzer.tables import RST, Phase, Protocol, Side
-from analyzer.tcp.states import State
 
 WIDTH = 880
 SHOWN_WHOLE = 400
@@ -93,6 +92,7 @@ class _Diagram:
         scales = [int(scale) for scale in story.endpoints["window_scale"]]
         self._shifts = scales if min(scales) >= 0 else [0, 0]
         self._turns = {turn.first: turn for turn in turns(self._segments)} if self._is_tcp else {}
+        self._states = states_of(story.life) if self._is_tcp else ([], [])
         self._on_the_way_ns = max(int(story.connection["handshake_rtt_ns"]), 0) / 2
         self._behind: list[str] = []
         self._parts: list[str] = []
@@ -106,9 +106,8 @@ class _Diagram:
             x = _LINES[side] + (6 if side == Side.CLIENT else -6)
             self._text(x, 18, f"{SIDES[side].text} {ends[side]}", f"{side.name.lower()} strong {anchor}".strip())
         if self._is_tcp:
-            first = self._segments[0]
-            for side, state in zip(Side, states_before(first.flags, Side(first.side)), strict=True):
-                self._beside(side, self._y + 12, Word(STATES[state].text), "quiet")
+            for side, states in zip(Side, self._states, strict=True):
+                self._beside(side, self._y + 12, Word(state_word(*states[0])), "quiet")
             self._y += 20
         for run in phase_runs(self._segments):
             self._phase(run)
@@ -149,7 +148,7 @@ class _Diagram:
         )
         is_loud = segment.troubled or bool(segment.flags & RST)
         kind = "loud" if is_loud else side.name.lower()
-        states = [Word(STATES[State(state)].text) for state in (segment.client_state, segment.server_state)]
+        states = [Word(state_word(*known[index + 1])) for known in self._states if known]
         entered = self._entered(index)
         calls = [self._calls.before(segment.number), self._calls.after(segment.number)]
         above = [lines_of(calls[0], one, _BESIDE) for one in Side]
@@ -164,7 +163,7 @@ class _Diagram:
         height = lowest - top + 14
         parts = self._parts
         parts.append(f'<g class="packet" data-packet="{segment.number}" role="img">')
-        parts.append(f"<title>{escape(self._spoken(segment, under))}</title>")
+        parts.append(f"<title>{escape(self._spoken(segment, states, under))}</title>")
         parts.append(f'<rect class="hit" x="12" y="{top:g}" width="{WIDTH - 14}" height="{height:g}" rx="3"/>')
         self._text(_NUMBER, line_y + 4, str(segment.number), "end")
         self._text(_TIME, line_y + 4, seconds(segment.ts_ns - self._first_ns, self._decimals), "quiet end")
@@ -254,14 +253,12 @@ class _Diagram:
 
     def _entered(self, index: int) -> tuple[bool, bool]:
         """Whether a packet moved each side to another state."""
-        segment, first = self._segments[index], self._segments[0]
-        before = states_before(first.flags, Side(first.side))
-        client, server = before
-        if index:
-            client, server = (State(s) for s in self._segments[index - 1][4:6])
-        return segment.client_state != client, segment.server_state != server
+        client, server = (
+            states[index + 1].state != states[index].state if states else False for states in self._states
+        )
+        return client, server
 
-    def _spoken(self, segment: Segment, under: list[str]) -> str:
+    def _spoken(self, segment: Segment, states: list[Word], under: list[str]) -> str:
         """A packet in a sentence, for those who do not see it."""
         flags = flag_words(segment.flags) if self._is_tcp else "UDP"
         sender, receiver = SIDES[Side(segment.side)].text, SIDES[Side(1 - segment.side)].text
@@ -269,10 +266,7 @@ class _Diagram:
             packet=segment.number, sender=sender, receiver=receiver, flags=flags,
             bytes=counted(segment.payload_len, "byte"),
         )  # fmt: skip
-        states = ""
-        if self._is_tcp:
-            states = f"; {STATES[State(segment.client_state)].text}, {STATES[State(segment.server_state)].text}"
-        return "; ".join([told + states, *under])
+        return "; ".join(filter(None, [told, ", ".join(state.text for state in states), *under]))
 
     def _beside(self, side: Side, y: float, word: Word, kind: str) -> None:
         """A word at the outer side of a lifeline."""

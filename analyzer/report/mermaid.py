@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from analyzer.explain.known_states import states_of
 from analyzer.render.addresses import endpoint
 from analyzer.render.arrow import pieces
 from analyzer.render.folding import folded, phase_runs
@@ -15,9 +16,8 @@ from analyzer.render.ladder import Story
 from analyzer.render.quantities import counted, duration
 from analyzer.render.segment import Segment, segments, traffic
 from analyzer.render.untrusted import excerpt
-from analyzer.render.words import CONVERSATION, PHASES, SIDES, STATES, events_of, marked
+from analyzer.render.words import CONVERSATION, PHASES, SIDES, events_of, marked, state_word
 from analyzer.tables import RST, Phase, Protocol, Side
-from analyzer.tcp.states import State
 
 SHOWN_WHOLE = 60
 """Packets of a connection that is written without folds; a page of more arrows cannot be read."""
@@ -39,7 +39,8 @@ def mermaid(story: Story) -> Iterator[str]:
     yield "sequenceDiagram"
     for side in Side:
         yield f"    participant {_NAMES[side]} as {_text(f'{SIDES[side].text} {endpoint(story.connection, side)}')}"
-    states: list[int | None] = [None, None]
+    states: list[str] = []
+    known_states = states_of(story.life) if is_tcp else ()
     for run in phase_runs(life):
         some = life[run.start : run.stop]
         word = PHASES[Phase(some[0].phase)] if is_tcp else CONVERSATION
@@ -53,17 +54,18 @@ def mermaid(story: Story) -> Iterator[str]:
                 yield f"    Note over C,S: {_text('… ' + counted(hidden, 'packet'))}"
                 continue
             yield _message(life[item], story.has_losses, is_tcp)
-            entered = [life[item].client_state, life[item].server_state]
+            entered = [state_word(*known[item + 1]) for known in known_states]
             for side in Side if is_tcp else ():
-                if states[side] != entered[side]:
+                if not states or states[side] != entered[side]:
                     place = "left" if side == Side.CLIENT else "right"
-                    yield f"    Note {place} of {_NAMES[side]}: {STATES[State(entered[side])].text}"
+                    yield f"    Note {place} of {_NAMES[side]}: {entered[side]}"
             states = [*entered]
             if story.life.omitted and item == len(life) // 2 - 1:
                 yield f"    Note over C,S: {_text('… ' + counted(story.life.omitted, 'packet'))}"
         yield "    end"
     if story.why:
-        yield f"    Note over C,S: {'<br/>'.join(map(_text, textwrap.wrap(story.why, _LONGEST_LINE)))}"
+        lines = [_text(line) for told in story.why for line in textwrap.wrap(told, _LONGEST_LINE)]
+        yield f"    Note over C,S: {'<br/>'.join(lines)}"
 
 
 def _message(segment: Segment, has_losses: bool, is_tcp: bool) -> str:

@@ -11,6 +11,9 @@ from analyzer.tcp.connections import find_slot, hash_of, side_of
 from analyzer.tcp.seq import seq_diff
 from analyzer.tcp.states import State
 from analyzer.traces import (
+    AT_ONCE_NS,
+    DELAYED_NS,
+    LONGEST_DELAY_NS,
     MOST_32,
     NOT_PLAIN,
     QUOTES_UDP,
@@ -24,16 +27,9 @@ from analyzer.traces import (
     TRIED_AGAIN,
     TRIED_KEEP_ALIVE,
     TRIED_WINDOW,
+    USUAL_MSS,
     packet_ahead,
 )
-
-DELAYED_NS, LONGEST_DELAY_NS = 35_000_000, 500_000_000
-"""A delayed ACK comes after 40 ms from Linux, 100 or 200 ms from others, within half a second (RFC 9293 3.8.6.3)."""
-
-AT_ONCE_NS = 2_000_000
-"""What was held back leaves within this time after the ACK that it waited for."""
-
-USUAL_MSS = 536
 
 ID_STEP = 4_096
 """A sender's next IP identification is at most so far from its latest."""

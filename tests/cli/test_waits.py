@@ -81,7 +81,7 @@ def test_a_server_that_forgets_to_close(tmp_path: Path) -> None:
     assert "a leak of sockets." in said
     assert "TIME-WAIT:" not in said
     read = " ".join(run("read", saved).stdout.split())
-    assert f"CLOSE-WAIT at the end of the capture: the server 127.0.0.1:{PORT} has 3, the oldest for 1." in read
+    assert f"CLOSE-WAIT at the end of the capture: the server 127.0.0.1:{PORT} has 4, the oldest for 1." in read
     assert "a leak of sockets." in read
 
 

@@ -73,15 +73,16 @@ REPEATED = "S > C  A 301 ack 201\nS > C  A 301 ack 201\nS > C  A 301 ack 201\nS 
     [
         (
             DATA + "+0.3 C > S  A 101:201 ack 301", Event.RETRANSMISSION, 8,
-            "packet 4 again after 303 ms: it came 300 ms after the highest segment, and the handshake took only 10 ms",
+            "packet 4 again, 303 ms after it: it came 300 ms after the highest segment, and the handshake took only "
+            "10 ms",
         ),
         (
             DATA + "+0.3 C > S  A 401:501 ack 301", Event.RETRANSMISSION, 8,
-            "packet 7 again after 300 ms: nothing newer was sent",
+            "packet 7 again, 300 ms after it: nothing newer between",
         ),
         (
             DATA + REPEATED + "C > S  A 201:301 ack 301", Event.FAST_RETRANSMISSION, 12,
-            "packet 5 again after 7 ms: 3 duplicate ACKs of packet 8 came before it, the last 1 ms earlier",
+            "packet 5 again, 7 ms after it: 3 duplicate ACKs of packet 8 came before it, the last 1 ms earlier",
         ),
         (
             DATA + REPEATED, Event.DUPLICATE_ACK, 9,
@@ -107,7 +108,7 @@ REPEATED = "S > C  A 301 ack 201\nS > C  A 301 ack 201\nS > C  A 301 ack 201\nS 
         ("+5 C > S  A 100 ack 301", Event.KEEP_ALIVE, 4, "one sequence number back, 5000 ms after packet 3"),
         (
             "S > C  A 301 ack 101 win 0\nC > S  A 100 ack 301", Event.KEEP_ALIVE, 5,
-            "one sequence number back, 1 ms after packet 4; the window was zero",
+            "window probe, 1 ms after packet 4: the window was zero",
         ),
         (
             "S > C  A 301 ack 101 win 0\n+0.2 C > S  A 101:102 ack 301", Event.ZERO_WINDOW_PROBE, 5,

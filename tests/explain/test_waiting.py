@@ -27,6 +27,7 @@ def rows(*states: tuple[State, State], since: int = 10, port: int = 80) -> tuple
     connections["phase_first_ns"][:, Phase.TEARDOWN] = closed_ns
     endpoints["closed_ns"] = closed_ns[:, None]
     endpoints["state"] = states
+    endpoints["syns"] = 1
     return connections, endpoints
 
 
@@ -126,6 +127,24 @@ def test_what_linux_does_not_have_does_not_count() -> None:
     client, server = (packed("10.0.0.1"), 40_001), (packed("10.0.0.2"), 80)
     for state, expected in ((State.TIME_WAIT, [(State.TIME_WAIT, SERVER, 1, 9)]), (State.LAST_ACK, [])):
         assert found(*made, sockets=[Socket(server, client, state, 0)]) == expected
+
+
+def test_without_a_syn_linux_has_to_say_so() -> None:
+    """Its program may have closed before the capture began, as the state then is only assumed."""
+    connections, endpoints = rows((State.CLOSE_WAIT, State.FIN_WAIT_2))
+    endpoints["syns"] = 0
+    assert found(connections, endpoints) == []
+    client, server = (packed("10.0.0.1"), 40_000), (packed("10.0.0.2"), 80)
+    for state, expected in ((State.CLOSE_WAIT, [(State.CLOSE_WAIT, CLIENT, 1, 10)]), (State.TIME_WAIT, [])):
+        assert found(connections, endpoints, sockets=[Socket(client, server, state, 0)]) == expected
+
+
+def test_many_are_worth_telling_however_short() -> None:
+    waits = State.FIN_WAIT_2, State.CLOSE_WAIT
+    for count, since, is_worth in ((2, 0, False), (3, 0, True), (1, 1, True)):
+        (alone,) = waiting(*rows(*[waits] * count, since=since), NOW + count * S, lasting_ns=0)
+        alone = alone._replace(since_ns=NOW - since * S)
+        assert alone.is_worth_telling(NOW) == is_worth
 
 
 def test_only_those_that_were_chosen() -> None:

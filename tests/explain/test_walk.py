@@ -111,7 +111,7 @@ def test_fins_that_cross() -> None:
 def test_stays() -> None:
     some = [
         segment(number=1, flags=SYN, client_state=S.SYN_SENT, server_state=S.SYN_RECEIVED),
-        segment(number=2, ts_ns=5 * MS),
+        segment(number=2, ts_ns=5 * MS, side=SERVER, flags=SYN | ACK),
         segment(number=3, ts_ns=6 * MS, client_state=S.CLOSED),
     ]
     client, server = walk(life(some))
@@ -119,7 +119,18 @@ def test_stays() -> None:
     assert stays(server, 9 * MS) == {S.SYN_RECEIVED: Stay(5 * MS, True), S.ESTABLISHED: Stay(4 * MS, False)}
 
 
+def test_nobody_stays_in_what_is_assumed() -> None:
+    some = [segment(number=1, flags=SYN, client_state=S.SYN_SENT, server_state=S.SYN_RECEIVED)]
+    client, server = walk(life(some))
+    assert stays(client, 9 * MS) == {S.SYN_SENT: Stay(9 * MS, False)}
+    assert stays(server, 9 * MS) == {}
+    assert [(visit.state, visit.is_assumed) for visit in server] == [(S.LISTEN, True), (S.SYN_RECEIVED, True)]
+
+
 def test_a_stay_that_began_unseen_or_whose_clock_stepped_back() -> None:
-    some = [segment(number=1, ts_ns=5 * MS), segment(number=2, ts_ns=2 * MS, client_state=S.FIN_WAIT_1)]
+    some = [
+        segment(number=1, ts_ns=5 * MS, side=SERVER, payload=b"a"),
+        segment(number=2, ts_ns=2 * MS, flags=FIN | ACK, client_state=S.FIN_WAIT_1),
+    ]
     client, _ = walk(life(some))
     assert stays(client, 0) == {S.ESTABLISHED: Stay(0, False), S.FIN_WAIT_1: Stay(0, False)}

@@ -75,8 +75,8 @@ ABORTED = (
     rows({"state": State.CLOSED}, {"state": State.CLOSED, "rst_packet": 9, "resets": 1}),
     Cause.RESET_BY_SERVER,
     "The server reset the connection (RST in packet 9). No FIN came before: its program closed the socket with unread "
-    "data in it or with SO_LINGER 0, or died, or a device on the way sent the RST in its name; the wire does not tell "
-    "which.",
+    "data in it or with SO_LINGER 0, or died, or somebody ended the connection from outside (ss -K), or a device on "
+    "the way sent the RST in its name; the wire does not tell which.",
 )
 RST_AFTER_ITS_OWN_FIN = (
     rows({"state": State.CLOSED, "fin_packet": 6, "rst_packet": 9, "resets": 1}, {"state": State.CLOSED}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.render.turns import turns
-from analyzer.tables import Event, Phase
+from analyzer.tables import ACK, FIN, Event, Phase
 from tests.render.made import CLIENT, SERVER, segment
 
 
@@ -40,3 +40,22 @@ def test_what_is_sent_again_is_no_turn() -> None:
         segment(side=SERVER, payload=b"c"),
     ]
     assert [(turn.name, turn.packets) for turn in turns(life)] == [("request 1", 1), ("response 1", 2)]
+
+
+def test_what_follows_the_servers_fin_is_no_request() -> None:
+    life = [
+        segment(payload=b"one"),
+        segment(side=SERVER, flags=FIN | ACK, phase=Phase.TEARDOWN),
+        segment(payload=b"two"),
+        segment(payload=b"three"),
+    ]
+    assert [(turn.name, turn.octets) for turn in turns(life)] == [("request 1", 3), ("after the server's FIN", 8)]
+
+
+def test_a_response_after_the_clients_fin_is_one() -> None:
+    life = [
+        segment(payload=b"one"),
+        segment(flags=FIN | ACK, phase=Phase.TEARDOWN),
+        segment(side=SERVER, payload=b"two"),
+    ]
+    assert [turn.name for turn in turns(life)] == ["request 1", "response 1"]

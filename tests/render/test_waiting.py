@@ -60,15 +60,16 @@ def test_time_wait_that_linux_ended_before() -> None:
 def test_close_wait_after_a_capture() -> None:
     assert after(made(State.CLOSE_WAIT)) == (
         "CLOSE-WAIT at the end of the capture: the server 192.0.2.2:80 has 1, for 30 s: its peer closed, its own "
-        "program did not."
+        "program did not. Let it call close() when recv() gives 0."
     )
     assert after(made(State.CLOSE_WAIT, total=5)) == (
         "CLOSE-WAIT at the end of the capture: the server 192.0.2.2:80 has 5, the oldest for 30 s: their peers closed, "
         "its own program did not. It closed none whose peer closed first, and their number grew to 5 within 20 s: it "
-        "seems never to call close() after the peer's end of file, a leak of sockets."
+        "seems never to call close() after the peer's end of file, a leak of sockets. Let it call close() when recv() "
+        "gives 0."
     )
     assert after(made(State.CLOSE_WAIT, total=5, closed=2)).endswith(
-        "did not. 2 others, whose peers closed first too, it closed."
+        "did not. 2 others, whose peers closed first too, it closed. Let it call close() when recv() gives 0."
     )
 
 
@@ -80,7 +81,7 @@ def test_what_there_is_now() -> None:
     )
     assert now(made(State.CLOSE_WAIT, programs=("a (1)", "b (2)", "c (3)", "d (4)"), total=2)) == (
         "CLOSE-WAIT: a (1), b (2), c (3), … on port 80 has 2 connections in it, the oldest for 30 s: the peers "
-        "closed, the program has not."
+        "closed, the program has not. Let it call close() when recv() gives 0."
     )
 
 
