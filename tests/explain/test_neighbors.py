@@ -33,7 +33,7 @@ def test_the_nearest_that_was_answered(text: str, row: int, number: int) -> None
 
 def test_what_is_told_then() -> None:
     story = play(ANSWERED + UNANSWERED).reconstruction
-    said = paragraphs(story.connections[1], story.endpoints[1, 0], story.endpoints[1, 1], 1)
+    said = paragraphs(story.connections[1], story.endpoints[1, 0], story.endpoints[1, 1], other=1)
     assert said == [
         "No SYN-ACK answered the client's SYN (packet 4). The client sent its SYN 2 times. Nothing came from the "
         "server, but connection 1 of this capture shows that its host was up and that a program listened on its port "
