@@ -236,16 +236,23 @@ class _Following:
 
 
 def copy_of(batch: Batch) -> Batch:
-    """A batch that stays valid."""
+    """A batch that stays valid, with the octets of its own frames alone: a ring has many more."""
+    frames, packets = batch.frames, batch.packets
+    start = np.cumsum(frames.caplen, dtype=np.int64) - frames.caplen
+    payload_start = np.where(packets.payload_start > 0, packets.payload_start - frames.start + start, 0)
+    octets = [frames.data[at : at + length] for at, length in zip(frames.start, frames.caplen, strict=True)]
+    data = np.concatenate(octets) if octets else frames.data[:0].copy()
+    made = {"data": data, "start": start, "payload_start": payload_start}
     return Batch(
-        Frames._make(map(_copy_of_column, batch.frames)),
-        Packets._make(map(_copy_of_column, batch.packets)),
+        Frames._make(_copy_of_column(column, made.get(name)) for name, column in frames._asdict().items()),
+        Packets._make(_copy_of_column(column, made.get(name)) for name, column in packets._asdict().items()),
         Labels._make(map(_copy_of_column, batch.labels)),
     )
 
 
-def _copy_of_column(column: Column) -> Column:
-    copied = column.copy()
+def _copy_of_column(column: Column, made: Column | None = None) -> Column:
+    """A copy, or what was made in its place, writeable as it was."""
+    copied = column.copy() if made is None else made
     copied.flags.writeable = column.flags.writeable
     return copied
 

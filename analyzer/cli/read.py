@@ -97,7 +97,7 @@ def command(
         screen = screen_of(color)
         numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
         told = numbers if named is not None or len(numbers) <= FEW_CONNECTIONS else ()
-        watched = Straced(logs, run.connections[: run.count]) if logs else None
+        watched = Straced(logs, run.connections[: run.count], run.endpoints[: run.count]) if logs else None
         if watched and not told and len(watched.seen.numbers) <= FEW_CONNECTIONS:
             told = [number for number in numbers if number in watched.seen.numbers]
         if states_svg is not None:
@@ -110,13 +110,14 @@ def command(
             _write_svg(run, told[0], found[told[0]], states_svg, file)
         advice = ADVICE if sort is None and only is None else ADVICE_CHOSEN
         calls, beneath, settled = calls_on(screen, has_calls), _nothing, _unsettled
+        notices: Iterable[str] = ()
         if watched:
             watched.tie(lives_in_order)
             calls, beneath = watched.calls, partial(watched.beneath, screen=screen, whole=whole)
-            settled = watched.settled
+            settled, notices = watched.settled, watched.notices(screen)
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls, beneath=beneath, settled=settled, expression=expression,
+            advice=advice, calls=calls, beneath=beneath, settled=settled, expression=expression, notices=notices,
         )  # fmt: skip
         if has_calls is None and calls is no_calls and any(_is_tcp(run, number) for number in told):
             hint = _("--calls shows the socket calls too.")
@@ -124,7 +125,7 @@ def command(
         if watched:
             screen.write(watched.apart(screen, whole=whole))
             screen.write(watched.sentences(screen))
-        screen.write(held_at_the_end(run, numbers, screen))
+        screen.write(held_at_the_end(run, numbers, screen, watched.seen.reuse() if watched else {}))
         if numbers and not told:
             screen.write([f" {_(_INVITATION)}"])
     end(context, run.capture)

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from functools import partial
 from typing import TextIO
@@ -29,10 +29,13 @@ from analyzer.cli.signals import Signals
 from analyzer.cli.strace_process import Strace, checked
 from analyzer.cli.straced import Straced
 from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import CaptureOpenError, UsageError
+from analyzer.explain.binding import Held
 from analyzer.explain.processes import called
 from analyzer.language import _, counted, reason
 from analyzer.pipeline import lives, survey
+from analyzer.render.quantities import counted as packets
 from analyzer.render.screen import Screen, screen_of
 from analyzer.render.untrusted import visible
 
@@ -94,7 +97,7 @@ def command(
         lost = capture.dropped
         capture.close()
         with redirect_stdout(out):
-            _write_summary(packets_path, log_path, program, screen, strace.status, lost, port, whole)
+            _write_summary(packets_path, log_path, program, screen, strace.status, lost, port, whole, running.held)
         if running.trouble:
             told = _("warning: {damage}").format(damage=visible(running.trouble))
             click.echo(f"tcpflow-view: {told}", err=True)
@@ -145,13 +148,13 @@ def _follow(running: Running, capture: LiveCapture, strace: Strace) -> None:
 
 def _write_summary(
     packets_path: str, log_path: str, program: Sequence[str], screen: Screen, status: int, lost: int, port: int | None,
-    whole: bool,
+    whole: bool, held: Mapping[int, Held],
 ) -> None:  # fmt: skip
-    """What read would print of the program's connections."""
+    """What read would print of the program's connections. ``held``: who had a port when bind() failed, by its line."""
     logs = [one._replace(path=_("strace's log")) for one in straced.read_logs([log_path])]
     run = survey(packets_path)
     rows = run.connections[: run.count]
-    watched = Straced(logs, rows)
+    watched = Straced(logs, rows, run.endpoints[: run.count], has_one_clock=True, held=held)
     numbers = watched.seen.numbers if port is None else rows["number"].tolist()
     told = numbers if whole else numbers[:FEW_CONNECTIONS]
     found = lives(packets_path, "", told) if told else {}
@@ -164,8 +167,11 @@ def _write_summary(
         write_summary(
             run, quality, heading, numbers, {number: found[number] for number in told}, screen, whole=whole,
             calls=watched.calls, beneath=partial(watched.beneath, screen=screen, whole=whole),
-            settled=watched.settled,
+            settled=watched.settled, notices=watched.notices(screen),
         )  # fmt: skip
+    else:
+        captured = packets(run.packets if port else 0, "packet")
+        screen.write([f"{visible(heading)} · {captured}", *watched.notices(screen), ""])
     if hidden := len(numbers) - len(told):
         text = counted(
             "{n} more connection is not told; --all tells it",
@@ -175,6 +181,7 @@ def _write_summary(
         screen.write([f" {text.format(n=f'{hidden:,}')}", ""])
     screen.write(watched.apart(screen, whole=whole))
     screen.write(watched.sentences(screen))
+    screen.write(held_at_the_end(run, numbers, screen, watched.seen.reuse()))
     text = _(" {program}: exit status {status}")
     screen.write([text.format(program=visible(name), status=status)])
     if watched.seen.elsewhere:

@@ -12,9 +12,10 @@ from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.piped import copy_of
 from analyzer.cli.strace_process import Strace
 from analyzer.errors import AnalyzerError
+from analyzer.explain.binding import Held, failed_binds, held_now
 from analyzer.explain.peers import peer_of
 from analyzer.explain.processes import End, ends_of
-from analyzer.explain.seen_calls import Words, result_of, told
+from analyzer.explain.seen_calls import Words, result_of, told, told_apart
 from analyzer.pipeline import Run
 from analyzer.render.screen import Screen, fit
 from analyzer.render.tcpdump.options import TcpdumpOptions
@@ -38,7 +39,8 @@ _RETURNS = {Deed.ACCEPT, Deed.READ}
 class Running:
     """Shows a program that runs. ``is_all_its``: everything captured is shown.
 
-    Attributes: ``trouble`` what went wrong with saving packets, empty when nothing did.
+    Attributes: ``trouble`` what went wrong with saving packets, empty when nothing did; ``held`` who had the port when
+    a bind() failed, by its line in strace's log.
     """
 
     patience_s = 0.05
@@ -48,6 +50,8 @@ class Running:
         is_all_its: bool, is_quiet: bool,
     ) -> None:  # fmt: skip
         self.trouble = ""
+        self.held: dict[int, Held] = {}
+        self._asked: set[tuple[int, Protocol, End]] = set()
         self._strace, self._saver, self._screen, self._out = strace, saver, screen, out
         self._is_all_its, self._is_quiet = is_all_its, is_quiet
         self._run = Run(capture)
@@ -94,11 +98,20 @@ class Running:
         for record in self._strace.read():
             for call in self._sockets.feed(record):
                 self._learn_ports(call)
+                self._ask_who_has_it(call)
                 seen = call.call
                 ts_ns = seen.ts_ns
                 if call.deed in _RETURNS:
                     ts_ns = seen.end_ns or seen.ts_ns + (seen.duration_ns or 0)
                 self._calls.append((ts_ns, len(self._calls) + self._taken, call))
+
+    def _ask_who_has_it(self, call: SocketCall) -> None:
+        """Where a bind() finds a port in use for the first time, ask who has it while they have."""
+        for failed in failed_binds(0, [call]):
+            asked = failed.pid, failed.protocol, failed.local
+            if asked not in self._asked:
+                self._asked.add(asked)
+                self.held[failed.line] = held_now(failed.protocol, failed.local)
 
     def _learn_ports(self, call: SocketCall) -> None:
         """Which packets are the program's: by its own port, and until that is known by the port that it asks."""
@@ -173,7 +186,8 @@ class Running:
         number, style = (known[0], SIDES[known[1]].style) if known else ("", "")
         seconds, part = divmod(at_ns // 1_000, 1_000_000)
         moment = f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{part:06}"
-        line = f"    {number!s:>1} {moment} {self._words.process(call.pid)}: {told(seen)} {result_of(seen)}"
+        words = told_apart(seen) if socket.listens else told(seen)
+        line = f"    {number!s:>1} {moment} {self._words.process(call.pid)}: {words} {result_of(seen)}"
         line = visible(line)
         if self._screen.terminal:
             line = fit(line, self._screen.width)

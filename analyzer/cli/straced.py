@@ -8,20 +8,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import click
 
 from analyzer.errors import UsageError
+from analyzer.explain.binding import FailedBind, Held, held_in_capture
 from analyzer.explain.calls import Call, inferred, with_seen
 from analyzer.explain.causes import Cause, cause_of
 from analyzer.explain.messages import direction
-from analyzer.explain.seen_calls import ReadLog, SeenCalls, result_of, told
-from analyzer.explain.seen_ends import SeenEnd, seen_end, settling
+from analyzer.explain.seen_calls import ReadLog, SeenCalls, result_of, told_apart
+from analyzer.explain.seen_ends import How, SeenEnd, seen_end, settling, unaccepted
 from analyzer.explain.tying import Offset
 from analyzer.language import _, counted, reason
+from analyzer.render.binding import not_bound
+from analyzer.render.listening import never_accepted
 from analyzer.render.messages import ends, messages
 from analyzer.render.quantities import duration
 from analyzer.render.screen import Screen, fit
 from analyzer.render.untrusted import visible
-from analyzer.render.words import SIDES
+from analyzer.render.words import LOUD, SIDES, TROUBLE_GLYPH
 from analyzer.render.wrapping import wrap
 from analyzer.strace.log import Clock, Record, parse
+from analyzer.strace.sockets import Deed
 from analyzer.tables import Life, Protocol, Rows, Side
 
 option = click.option(
@@ -31,7 +35,10 @@ option = click.option(
 )  # fmt: skip
 
 _MOST_APART = 12
+_ONLY_ASK = ("getsockname", "getpeername")
 _WIDEST = 100
+_WORTH_TELLING_NS = 1_000_000_000
+"""By so much clocks of one machine may seem to differ."""
 
 
 def read_logs(paths: Iterable[str]) -> list[ReadLog]:
@@ -70,10 +77,20 @@ def _together(path: str, parts: list[ReadLog]) -> list[ReadLog]:
 
 
 class Straced:
-    """The socket calls of some logs for the connections of a finished run."""
+    """The socket calls of some logs for the connections of a finished run.
 
-    def __init__(self, logs: Sequence[ReadLog], connections: Rows) -> None:
-        self.seen = SeenCalls(logs, connections)
+    ``connections`` and ``endpoints`` are CONNECTION[n] and ENDPOINT[n, Side]. ``has_one_clock``: the logs were written
+    where the packets were captured. ``held`` has who had the port when a bind() failed, by its line in the log.
+    """
+
+    def __init__(
+        self, logs: Sequence[ReadLog], connections: Rows, endpoints: Rows, *, has_one_clock: bool = False,
+        held: Mapping[int, Held] | None = None,
+    ) -> None:  # fmt: skip
+        self.seen = SeenCalls(logs, connections, endpoints)
+        self._rows = connections, endpoints
+        self._held = held
+        self._has_one_clock = has_one_clock
         self._settled: set[int] = set()
         self._protocols = {int(row["number"]): Protocol(int(row["protocol"])) for row in connections}
 
@@ -83,7 +100,10 @@ class Straced:
 
     def calls(self, connection: Rows, endpoints: Rows, life: Life) -> list[Call]:
         """The calls of a connection: those seen, and inferred ones of a side that nobody watched."""
-        return with_seen(inferred(connection, endpoints, life), self.seen.of(int(connection["number"])))
+        number = int(connection["number"])
+        is_watched = number in self.seen.queued
+        guessed = (one for one in inferred(connection, endpoints, life) if not (is_watched and one.side == Side.SERVER))
+        return with_seen(guessed, self.seen.of(number))
 
     def beneath(self, connection: int, screen: Screen, *, whole: bool) -> Iterator[str]:
         """What stands below the ladder of a connection: its messages."""
@@ -105,7 +125,19 @@ class Straced:
             if told := settling(cause, reset, end, SIDES[end.side].text, process):
                 self._settled.add(number)
                 return told
+        if one := self.seen.queued.get(number):
+            ends = (end for end, _at in self._ends(number) if end.side == Side.SERVER)
+            process = visible(self.seen.process(one.listener.log, one.listener.pid))
+            syn = int(endpoints[Side.CLIENT]["syn_packet"])
+            return unaccepted(cause, syn, one, next(ends, self._reset(number)), process)
         return ""
+
+    def _reset(self, connection: int) -> SeenEnd | None:
+        """How the socket was closed in whose accept queue a connection waited, where that reset it."""
+        packets = self.seen.packets(connection)
+        ties = (tie for sided in self.seen.sided(connection) for tie in sided.ties if sided.side == Side.SERVER)
+        closing = next((tie for tie in ties if tie.caused and tie.seen.deed == Deed.CLOSE), None)
+        return closing and SeenEnd(Side.SERVER, How.CLOSED, packets[closing.caused[0]].number)
 
     def _ends(self, connection: int) -> Iterator[tuple[SeenEnd, int]]:
         """How its sides ended as far as it was seen, each with the number of its log."""
@@ -114,17 +146,36 @@ class Straced:
             if end := seen_end(sided.side, sided.ties, packets, self.seen.offsets[sided.log].ns):
                 yield end, sided.log
 
+    def notices(self, screen: Screen) -> Iterator[str]:
+        """What to know first of the programs that were watched."""
+        for one in self.seen.listeners:
+            process = visible(self.seen.process(one.log, one.pid))
+            yield from _loud(never_accepted(one, self.seen.queued.values(), process), screen)
+        for first, *more in self.seen.failed_binds:
+            process = visible(self.seen.process(first.log, first.pid))
+            yield from _loud(not_bound(first, self._holder(first), process, 1 + len(more)), screen)
+
+    def _holder(self, failed: FailedBind) -> Held:
+        """Who had the port that a bind() did not get."""
+        if self._held is not None:
+            return self._held.get(failed.line, Held())
+        offset = self.seen.offsets[failed.log]
+        if self.seen.logs[failed.log].log.clock != Clock.UNIX:
+            return Held()
+        return held_in_capture(failed, failed.ts_ns + offset.ns, *self._rows)
+
     def apart(self, screen: Screen, *, whole: bool) -> Iterator[str]:
         """The calls that no ladder has: of sockets that never had a connection, or of connections that are not told."""
         calls = self.seen.apart()
-        if not calls:
+        telling = calls if whole else [one for one in calls if one[1].call.name not in _ONLY_ASK]
+        if not telling:
             return
         heading = _("Calls beside no connection above")
         yield screen.paint(f" {heading}", "bold")
-        shown = calls if whole else calls[:_MOST_APART]
+        shown = telling if whole else telling[:_MOST_APART]
         for at, call in shown:
             process = self.seen.process(at, call.call.pid)
-            yield fit(f"  {visible(process)}: {visible(f'{told(call)} {result_of(call)}')}", screen.width - 1)
+            yield fit(f"  {visible(process)}: {visible(f'{told_apart(call)} {result_of(call)}')}", screen.width - 1)
         if hidden := len(calls) - len(shown):
             text = counted("… {n} more call; --all shows it", "… {n} more calls; --all shows them", hidden)
             yield f"  {text.format(n=f'{hidden:,}')}"
@@ -141,7 +192,11 @@ class Straced:
             calls = len(self.seen.calls[at])
             text = counted("{log}: {n} call on TCP and UDP sockets", "{log}: {n} calls on TCP and UDP sockets", calls)
             told = text.format(log=visible(path), n=f"{calls:,}")
-            yield _("{calls}; {clock}.").format(calls=told, clock=_clock(log.clock, self.seen.offsets[at]))
+            offset = self.seen.offsets[at]
+            if self._has_one_clock and abs(offset.ns) < _WORTH_TELLING_NS:
+                yield _("{calls}.").format(calls=told)
+            else:
+                yield _("{calls}; {clock}.").format(calls=told, clock=_clock(log.clock, offset))
             if log.first_unreadable:
                 line, words = log.first_unreadable
                 text = counted(
@@ -150,8 +205,15 @@ class Straced:
                     log.unreadable,
                 )
                 yield text.format(n=f"{log.unreadable:,}", line=line, words=visible(words[:60]))
-        if not self.seen.numbers:
+        if any(self.seen.calls) and len(self._rows[0]) and not self.seen.numbers:
             yield _("None of these calls belongs to a connection of this capture.")
+
+
+def _loud(sentence: str, screen: Screen) -> Iterator[str]:
+    """A sentence that comes first; nothing of an empty one."""
+    if sentence:
+        for line in wrap(sentence, min(screen.width, _WIDEST), f"{TROUBLE_GLYPH} ", "  "):
+            yield screen.paint(line, LOUD)
 
 
 def _clock(clock: Clock, offset: Offset) -> str:

@@ -66,6 +66,7 @@ def write_summary(
     remark: Callable[[Rows], str] = lambda connection: "", calls: CallsOf = no_calls, departed: Probes | None = None,
     beneath: Callable[[int], Iterable[str]] = lambda number: (),
     settled: Callable[[Rows, Rows], str] = lambda connection, endpoints: "", expression: str = "",
+    notices: Iterable[str] = (),
 ) -> None:  # fmt: skip
     """Write it to standard output: the table has the connections with these numbers, and told are those
     with a life.
@@ -74,13 +75,14 @@ def write_summary(
     ``remark`` gives a sentence more about a CONNECTION row, ``calls`` what stands beside its packets; ``departed`` is
     what is remembered of connections that were let go, and gets those of the run too; ``beneath`` gives the lines below
     the ladder of the connection with this number; ``settled`` gives why it ended where a program's calls tell it;
-    ``expression`` is the filter.
+    ``expression`` is the filter, ``notices`` are lines about the programs.
     """
     screen.write(quality(found, path, screen, whole=whole))
     connections = run.connections[: run.count]
     probes = departed or Probes()
     probes.add(connections, run.endpoints[: run.count])
     screen.write(findings(probes.findings(), screen))
+    screen.write(notices)
     if run.count and not numbers:
         told = _("None of the {connections} is of such a kind.").format(connections=counted(run.count, "connection"))
         screen.write(["", f" {told}", ""])

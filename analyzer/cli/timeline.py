@@ -114,7 +114,7 @@ def calls_beside(file: str, expression: str, known: Rows, strace_logs: Sequence[
         raise UsageError(text.format(path=visible(file)))
     run = survey(file, expression, known)
     numbers = run.connections["number"][: run.count][run.connections["protocol"][: run.count] == Protocol.TCP].tolist()
-    watched = Straced(straced.read_logs(strace_logs), run.connections[: run.count])
+    watched = Straced(straced.read_logs(strace_logs), run.connections[: run.count], run.endpoints[: run.count])
     numbers = sorted({*numbers, *watched.seen.numbers})
     found = lives(file, expression, numbers, known, most_packets=sys.maxsize) if numbers else {}
     watched.tie(found)

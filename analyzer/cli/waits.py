@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -53,9 +54,14 @@ class Waits:
         )  # fmt: skip
 
 
-def held_at_the_end(run: Run, numbers: Sequence[int], screen: Screen) -> Iterator[str]:
-    """Lines about what those of a capture's connections that have these numbers were in when it ended."""
+def held_at_the_end(
+    run: Run, numbers: Sequence[int], screen: Screen, reuse: Mapping[int, bool] = MappingProxyType({})
+) -> Iterator[str]:  # fmt: skip
+    """Lines about what those of a capture's connections that have these numbers were in when it ended.
+
+    ``reuse`` tells whether the servers on these ports had set SO_REUSEADDR, as far as it is known.
+    """
     connections, endpoints = run.connections[: run.count], run.endpoints[: run.count]
     among = np.isin(connections["number"], numbers)
     found = waiting(connections, endpoints, run.last_ns, time_wait_ns=RFC_TIME_WAIT_NS, lasting_ns=0, among=among)
-    return after_the_capture((one for one in found if one.is_worth_telling(run.last_ns)), run.last_ns, screen)
+    return after_the_capture((one for one in found if one.is_worth_telling(run.last_ns)), run.last_ns, screen, reuse)

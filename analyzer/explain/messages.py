@@ -45,6 +45,16 @@ class Direction(NamedTuple):
         return self.knows_writes and any(_spans(one.reads, one.writes) for one in self.exchanges)
 
     @property
+    def joins_segments(self) -> bool:
+        """The same where the writer was not watched: whether one read got what several segments brought."""
+        return not self.knows_writes and any(_spans(one.reads, one.segments) for one in self.exchanges)
+
+    @property
+    def sends_joined(self) -> bool:
+        """The same where the reader was not watched: whether one segment brought what several writes wrote."""
+        return not self.knows_reads and any(_spans(one.segments, one.writes) for one in self.exchanges)
+
+    @property
     def parts(self) -> bool:
         """Whether several reads got what one write wrote."""
         return self.knows_writes and any(_spans(one.writes, one.reads) for one in self.exchanges)

@@ -2,7 +2,7 @@
 
 A socket belongs to the connection with its two ends, one of UDP to a conversation with each of its peers (peers.py).
 Where a log tells only one of them (it has neither ``-y`` nor ``-yy``), the connections with that end are given to its
-sockets in their order.
+sockets in their order. A connection that was never accepted belongs to the socket that listens (listening.py).
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import replace
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import NamedTuple
 
+from analyzer.explain.binding import failed_binds, together
 from analyzer.explain.calls import Call, Certainty, Kind
+from analyzer.explain.listening import ANYWHERE, Listener, listeners, queued, ties_of, waits_from
 from analyzer.explain.peers import by_peer, peer_of
 from analyzer.explain.processes import called, ends_of
 from analyzer.explain.tying import Offset, Packet, Tie, offset_of, packets_of, places, tied
-from analyzer.language import counted
+from analyzer.language import _, counted
 from analyzer.strace.arguments import End, number, sockaddr
 from analyzer.strace.log import Clock, Record, StraceLog
 from analyzer.strace.sockets import Deed, Process, Socket, SocketCall, Sockets
@@ -25,8 +27,6 @@ from analyzer.tables import Life, Protocol, Rows, Side
 _EARLY_NS = 1_000_000_000
 """A connection that ended so long before a socket's first call is that socket's only where
 no other is: a log may have another clock."""
-
-_ANYWHERE = (bytes(4), bytes(16))
 
 _KINDS = {
     Deed.LISTEN: Kind.LISTEN, Deed.CONNECT: Kind.CONNECT, Deed.ACCEPT: Kind.ACCEPT, Deed.WRITE: Kind.WRITE,
@@ -62,10 +62,12 @@ class Sided(NamedTuple):
 class SeenCalls:
     """The socket calls of some logs, given to the connections (CONNECTION rows, all of a capture).
 
-    Attributes: ``owners`` of each socket; ``offsets`` of the logs, once there are lives (``tie``).
+    Attributes: ``owners`` of each socket; ``queued`` has the connections that no accept() gave, by their numbers;
+    ``listeners`` the sockets that listen, where all is known that was accepted from them; ``failed_binds`` those that
+    found a port in use, a program's of one port together; ``offsets`` of the logs, once there are lives (``tie``).
     """
 
-    def __init__(self, logs: Sequence[ReadLog], connections: Rows) -> None:
+    def __init__(self, logs: Sequence[ReadLog], connections: Rows, endpoints: Rows | None = None) -> None:
         self.logs = list(logs)
         self.owners: dict[Socket, Owner] = {}
         self.offsets: list[Offset] = [Offset(0, None, None)] * len(self.logs)
@@ -83,13 +85,21 @@ class SeenCalls:
                 self._sockets.setdefault(call.socket, (at, []))[1].append(call)
         self._part_peers()
         self._find_owners(connections)
+        self.listeners = self._listeners()
+        self.failed_binds = together(
+            one for at, calls in self._sockets.values() for one in failed_binds(at, _program_order(calls))
+        )  # fmt: skip
+        accepted = {owner.number for owner in self.owners.values() if owner.side == Side.SERVER}
+        timed = [one for one in self.listeners if self.logs[one.log].log.clock == Clock.UNIX]
+        here = {socket.local[0] for socket in self._sockets if socket.local} - {*ANYWHERE}
+        self.queued = queued(timed, connections, endpoints, accepted, here)
         self._sided: dict[int, list[Sided]] = {}
         self._packets: dict[int, list[Packet]] = {}
 
     @property
     def numbers(self) -> list[int]:
         """The connections that these programs had."""
-        return sorted({owner.number for owner in self.owners.values()})
+        return sorted({owner.number for owner in self.owners.values()} | self.queued.keys())
 
     def tie(self, lives: Mapping[int, Life], protocols: Mapping[int, Protocol]) -> None:
         """Find the packets of the calls of these connections, and the clocks of the logs by them."""
@@ -107,6 +117,7 @@ class SeenCalls:
                 accepted.add(listener)
                 ties = self._preparing(listener, calls[0]) + ties
             self._sided[owner.number].append(Sided(owner.side, at, ties))
+        self._tie_queued()
         for at, one in enumerate(self.logs):
             mine = [
                 (tie, self._packets[connection])
@@ -116,6 +127,16 @@ class SeenCalls:
                 for tie in sided.ties
             ]
             self.offsets[at] = offset_of(mine, one.log.precision_ns)
+
+    def _tie_queued(self) -> None:
+        """Give the calls on listening sockets to the connections that wait there."""
+        begun: set[int] = {id(one) for one in self.listeners if one.accepted}
+        for connection, one in self.queued.items():
+            if connection in self._sided:
+                begins = id(one.listener) not in begun
+                begun.add(id(one.listener))
+                ties = ties_of(one, self._packets[connection], begins=begins)
+                self._sided[connection].append(Sided(Side.SERVER, one.listener.log, ties))
 
     def sided(self, connection: int) -> list[Sided]:
         """The tied calls of a connection."""
@@ -133,14 +154,29 @@ class SeenCalls:
             where = places(sided.ties, self._packets[connection], offset_ns, log.precision_ns)
             for tie, place in zip(sided.ties, where, strict=True):
                 call = tie.seen.call
+                words = told_apart(tie.seen) if tie.seen.socket.listens else told(tie.seen)
                 found.append(
                     Call(
-                        place.packet, sided.side, told(tie.seen), place.follows, Certainty.SEEN,
+                        place.packet, sided.side, words, place.follows, Certainty.SEEN,
                         call.ts_ns + offset_ns, result_of(tie.seen), self.process(sided.log, call.pid),
                         _KINDS.get(tie.seen.deed, Kind.OTHER), tie.seen.octets,
                     )
                 )  # fmt: skip
+        one, packet = self.queued.get(connection), waits_from(self._packets.get(connection, ()))
+        if one and packet:
+            text = _("accept() not called") if one.listener.never_asked else _("not accepted")
+            process = self.process(one.listener.log, one.listener.pid)
+            found.append(
+                Call(packet.number, Side.SERVER, text, True, Certainty.SEEN, packet.ts_ns, process=process)
+            )  # fmt: skip
         return found
+
+    def reuse(self) -> dict[int, bool]:
+        """Whether the servers on these ports had set SO_REUSEADDR; not told where one had and another had not."""
+        found: dict[int, set[bool]] = {}
+        for one in self.listeners:
+            found.setdefault(one.local[1], set()).add(one.reuses)
+        return {port: one.pop() for port, one in found.items() if len(one) == 1}
 
     def process(self, log: int, pid: int) -> str:
         """A process with its program: ``server.php (4711)``."""
@@ -162,6 +198,14 @@ class SeenCalls:
         ]
 
     # ---------------------------------------------------------------- whose connection
+
+    def _listeners(self) -> list[Listener]:
+        """The sockets that listen."""
+        found = []
+        for at, one in enumerate(self.logs):
+            mine = {socket: calls for socket, (log, calls) in self._sockets.items() if log == at}
+            found += listeners(at, {socket: _program_order(calls) for socket, calls in mine.items()}, one.records)
+        return found
 
     def _part_peers(self) -> None:
         """Let a UDP socket be one for each of its peers: to the capture these are conversations of their own."""
@@ -209,7 +253,7 @@ def _side_fits(socket: Socket, calls: Iterable[SocketCall], side: Side) -> bool:
 def _fits(known: End | None, end: End) -> bool:
     if known is None:
         return True
-    return known[0] in (end[0], *_ANYWHERE) and known[1] in (0, end[1])
+    return known[0] in (end[0], *ANYWHERE) and known[1] in (0, end[1])
 
 
 def _program_order(calls: Sequence[SocketCall]) -> list[SocketCall]:
@@ -234,7 +278,7 @@ class Words:
         """A process with its program, or its script: ``server.php (4711)``."""
         known = self._processes.get(pid)
         name = called(list(known.words)) if known else ""
-        return f"{name} ({pid})" if name else str(pid)
+        return f"{name} ({pid})" if name else _("process {pid}").format(pid=pid)
 
 
 def told(seen: SocketCall) -> str:
@@ -252,7 +296,19 @@ def told(seen: SocketCall) -> str:
         return f"{name}({', '.join(call.arguments[1:])})"
     if name in ("setsockopt", "getsockopt"):
         return f"{name} {' '.join(call.arguments[2:3])}"
-    return f"{name}()" if seen.deed in (Deed.SOCKET, Deed.LISTEN, Deed.ACCEPT) else name
+    if seen.deed == Deed.LISTEN:
+        return f"{name}({', '.join(call.arguments[1:2])})"
+    return f"{name}()" if seen.deed in (Deed.SOCKET, Deed.ACCEPT) else name
+
+
+def told_apart(seen: SocketCall) -> str:
+    """The same where no connection says which socket it is: ``close 3, the listening socket``."""
+    words = told(seen)
+    if seen.deed != Deed.CLOSE:
+        return words
+    fd = "".join(seen.call.arguments[:1]).partition("<")[0]
+    words = f"{words} {fd}" if seen.call.name == "close" else words
+    return _("{call}, the listening socket").format(call=words) if seen.socket.listens else words
 
 
 def result_of(seen: SocketCall) -> str:

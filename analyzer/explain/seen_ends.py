@@ -1,5 +1,5 @@
 """What the calls of a program say of a connection's end that the wire does not: SO_LINGER, octets left unread, a
-program that died."""
+program that died, a connection that was never accepted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from analyzer.explain.causes import ADVICE, CAUSES, Cause
 from analyzer.explain.circumstances import REMARKS, Remark
+from analyzer.explain.listening import Queued
 from analyzer.explain.tying import Packet, Tie
 from analyzer.language import _, counted, text
 from analyzer.strace.sockets import Deed
@@ -84,14 +85,14 @@ _SETTLED = {
 _GUESSES = (
     Remark.NO_FIN_BEFORE_RST, Remark.RST_AFTER_SILENCE, Remark.RST_RIGHT_AFTER_HANDSHAKE, Remark.CLOSED_UNREAD,
     Remark.PERHAPS_NOT_ACCEPTED, Remark.NOTHING_UNREAD, Remark.NOTHING_UNREAD_PERHAPS_NOT_ACCEPTED,
-    Remark.PERHAPS_UNREAD, Remark.ADVICE_READ, Remark.ADVICE_ACCEPT, Remark.ADVICE_LINGER,
-    Remark.ADVICE_ACCEPT_OR_LINGER,
+    Remark.PERHAPS_UNREAD, Remark.NEVER_USED, Remark.SILENT_SERVER, Remark.ADVICE_READ, Remark.ADVICE_ACCEPT,
+    Remark.ADVICE_LINGER, Remark.ADVICE_ACCEPT_OR_LINGER,
 )  # fmt: skip
-"""Remarks on a RST that leave one too."""
+"""Remarks that leave one too, or guess."""
 
 CHOICES = frozenset(
-    [CAUSES[cause] for cause in _SETTLED]
-    + [ADVICE[cause] for cause in _SETTLED if cause in ADVICE]
+    [CAUSES[cause] for cause in (*_SETTLED, Cause.UNANSWERED)]
+    + [ADVICE[cause] for cause in (*_SETTLED, Cause.UNANSWERED) if cause in ADVICE]
     + [REMARKS[remark] for remark in _GUESSES]
 )
 """The templates of why.py that are not told where calls settle them."""
@@ -105,12 +106,17 @@ _READ_ALL = text("Let the program read what came, up to the peer's FIN, before i
 _NO_LINGER = text("Close without SO_LINGER 0: then a FIN ends the connection and nothing is lost.")
 
 
+def what_ended(end: SeenEnd, process: str) -> str:
+    """What strace saw a program do, or be done to: part of a sentence."""
+    return _(_WHAT[end.how]).format(process=process, signal=end.signal)
+
+
 def settling(cause: Cause, reset: int, end: SeenEnd, side: str, process: str) -> str:
     """Why a connection that ``reset`` ended did so, by the call that was seen, and what to do; empty where the call
     does not settle it. ``side`` and ``process`` are the words for them."""
     if cause not in _SETTLED or not end.is_abort or end.packet != reset:
         return ""
-    what = _(_WHAT[end.how]).format(process=process, signal=end.signal)
+    what = what_ended(end, process)
     if not end.unread:
         told = _("The {side} aborted the connection (RST in packet {packet}): {what}, and the socket had SO_LINGER 0.")
     elif end.lingers:
@@ -131,3 +137,38 @@ def settling(cause: Cause, reset: int, end: SeenEnd, side: str, process: str) ->
         )
     advice = [_(_READ_ALL)] * (end.unread > 0) + [_(_NO_LINGER)] * end.lingers
     return " ".join([told.format(side=side, packet=end.packet, what=what, n=f"{end.unread:,}"), *advice])
+
+
+_NEVER_ASKED = text("{process} listens on port {port} (backlog {backlog}) and never called accept()")
+_NOT_ACCEPTED = text("{process} listens on port {port} (backlog {backlog}) and did not accept this connection")
+_ACCEPT = text("Let the program call accept() in a loop, soon after each connection.")
+
+
+def unaccepted(cause: Cause, syn: int, one: Queued, end: SeenEnd | None, process: str) -> str:
+    """Why a connection went as it did that no accept() gave, and what to do; empty where its calls say nothing of it.
+
+    ``syn`` is the client's; ``end`` what became of the listening socket, where its close() reset the connection.
+    """
+    listener = one.listener
+    who = _(_NEVER_ASKED if listener.never_asked else _NOT_ACCEPTED).format(
+        process=process, port=listener.local[1], backlog=listener.backlog
+    )
+    if cause == Cause.UNANSWERED and one.met_full_queue:
+        told = _("No SYN-ACK answered the client's SYN (packet {packet}): {who}; its accept queue was full.")
+        return f"{told.format(packet=syn, who=who)} {_(_ACCEPT)}"
+    if cause == Cause.UNANSWERED:
+        return _(
+            "No SYN-ACK answered the client's SYN (packet {packet}): {who}. A firewall dropped the SYN, its accept "
+            "queue was full, or its answer was lost."
+        ).format(packet=syn, who=who)
+    if cause == Cause.LIKELY_ACCEPT_QUEUE_FULL:
+        return _("Its accept queue was full: {who}.").format(who=who)
+    if not one.is_established:
+        return ""
+    if end and cause in _SETTLED:
+        told = _(
+            "The server aborted the connection (RST in packet {packet}): {what} while the connection waited in the "
+            "accept queue. {who}."
+        ).format(packet=end.packet, what=what_ended(end, process), who=who)
+        return f"{told} {_(_ACCEPT)}"
+    return _("The connection waited in the accept queue: {who}.").format(who=who)

@@ -107,6 +107,16 @@ def _findings(told: Sequence[Direction]) -> Iterator[str]:
             "One write came in several reads: TCP keeps no boundaries between messages. The reader must read on until "
             "it has a whole one, by a length before each or a mark after it."
         )
+    elif any(one.joins_segments for one in told):
+        yield _(
+            "One read got what several segments had brought: TCP keeps no boundaries between messages. The reader must "
+            "find them, by a length before each or a mark after it."
+        )
+    elif any(one.sends_joined for one in told):
+        yield _(
+            "One segment brought what several writes had written: TCP keeps no boundaries between messages. The reader "
+            "must find them, by a length before each or a mark after it."
+        )
     for one in told:
         if one.unread:
             unread = counted(

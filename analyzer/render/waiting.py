@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from analyzer.explain.waiting import LINUX_TIME_WAIT_NS, RFC_TIME_WAIT_NS, Waiting
 from analyzer.language import _, counted, text
@@ -25,9 +26,14 @@ _LONGEST_LINE = 100
 _CLOSE = text("Let it call close() when recv() gives 0.")
 
 
-def after_the_capture(found: Iterable[Waiting], end_ns: int, screen: Screen) -> Iterator[str]:
-    """Lines about what a capture that ended at this time shows."""
-    return _lines((_told_at_the_end(one, end_ns) for one in _most(found)), screen)
+def after_the_capture(
+    found: Iterable[Waiting], end_ns: int, screen: Screen, reuse: Mapping[int, bool] = MappingProxyType({})
+) -> Iterator[str]:  # fmt: skip
+    """Lines about what a capture that ended at this time shows.
+
+    ``reuse`` tells whether the servers on these ports had set SO_REUSEADDR, as far as it is known.
+    """
+    return _lines((_told_at_the_end(one, end_ns, reuse) for one in _most(found)), screen)
 
 
 def still_there(found: Iterable[Waiting], now_ns: int, screen: Screen) -> Iterator[str]:
@@ -67,7 +73,7 @@ def _lines(sentences: Iterable[str], screen: Screen) -> Iterator[str]:
         yield from wrap(sentence, width, " ", " ")
 
 
-def _told_at_the_end(one: Waiting, end_ns: int) -> str:
+def _told_at_the_end(one: Waiting, end_ns: int, reuse: Mapping[int, bool]) -> str:
     if one.state == State.CLOSE_WAIT:
         sentence = counted(
             "CLOSE-WAIT at the end of the capture: {who} has {n}, for {age}: its peer closed, its own program did not.",
@@ -93,7 +99,7 @@ def _told_at_the_end(one: Waiting, end_ns: int) -> str:
         "9293 (2 MSL).",
         one.total,
     ).format(who=_who(one), n=count(one.total), linux=duration(linux_ns), rfc=rfc)
-    return f"{sentence} {_bind(one)}".rstrip()
+    return f"{sentence} {_bind(one, reuse)}".rstrip()
 
 
 def _told_now(one: Waiting, now_ns: int) -> str:
@@ -128,10 +134,20 @@ def _habit(one: Waiting) -> str:
     return ""
 
 
-def _bind(one: Waiting) -> str:
+def _bind(one: Waiting, reuse: Mapping[int, bool] = MappingProxyType({})) -> str:
     """What TIME-WAIT on a server's own port means for the next server."""
     if one.side == Side.CLIENT:
         return ""
+    known = {reuse.get(port) for port in one.ports}
+    if known == {True}:
+        return _(
+            "strace saw it set SO_REUSEADDR: a new server that sets it too can bind() to {ports} at once."
+        ).format(ports=_ports(one))  # fmt: skip
+    if known == {False}:
+        return _(
+            "strace saw that it did not set SO_REUSEADDR: until then a new server's bind() to {ports} fails with "
+            "EADDRINUSE. Set it before bind()."
+        ).format(ports=_ports(one))
     return _(
         "Until then a new server's bind() to {ports} fails with EADDRINUSE, unless it and the old one set SO_REUSEADDR."
     ).format(ports=_ports(one))

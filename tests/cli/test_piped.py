@@ -21,10 +21,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 
-from analyzer.cli.piped import survey_piped
-from analyzer.tables import NO_SERVERS
+from analyzer.cli.piped import copy_of, survey_piped
+from analyzer.pipeline import Run
+from analyzer.render.screen import Screen
+from analyzer.render.tcpdump.options import TcpdumpOptions
+from analyzer.render.tcpdump.printer import TcpdumpPrinter
+from analyzer.render.timeline import Timeline
+from analyzer.tables import NO_SERVERS, frames_at
 from tests.capture.namespaces import PATIENCE, namespace, needs_root, needs_tcpdump
 from tests.cli.test_live import LAST, PORT, ROOT, converse, environment, words
 
@@ -140,6 +146,24 @@ def test_what_came_before_the_pause_is_shown_too() -> None:
     with child("read", "-") as reader:
         reader.input.write(HEADER + b"".join(RECORDS[:4]))
         assert [reader.line().split()[1] for _ in range(4)] == ["1", "2", "3", "4"]
+
+
+def test_a_copy_of_a_batch_takes_its_own_octets_and_no_more() -> None:
+    options = TcpdumpOptions(numeric=1, hex_ascii=1)
+    with Run(ECHO) as run:
+        [frames] = run.capture
+        ring = np.zeros(1 << 20, np.uint8)
+        ring[-len(frames.data) :] = frames.data
+        ring.flags.writeable = False
+        moved = frames._replace(data=ring, start=frames.start + len(ring) - len(frames.data))
+        for some in (moved, frames_at(moved, slice(3, 6))):
+            batch = run.take(some)
+            copied = copy_of(batch)
+            assert len(copied.frames.data) == batch.frames.caplen.sum()
+            assert not copied.frames.data.flags.writeable
+            shown, expected = (Timeline(Screen(200), TcpdumpPrinter(options)).render(one) for one in (copied, batch))
+            assert shown == expected
+            assert "hi" in shown
 
 
 @pytest.mark.parametrize("octets", [ECHO.read_bytes(), gzip.compress(ECHO.read_bytes())], ids=["stored", "gzip"])

@@ -302,6 +302,83 @@ def test_a_udp_server_with_two_clients(tmp_path: Path, family: str, address: str
     assert "Calls beside no connection" not in summary
 
 
+# ---------------------------------------------------------------- what goes wrong with servers
+
+DEAF_SERVER = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 1235), backlog=0):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@needs_root
+@needs_strace
+def test_a_server_that_never_accepts(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(DEAF_SERVER)
+    shown = tmp_path / "shown.txt"
+    command = words("-o", shown, "--", sys.executable, tmp_path / "server.py")
+    with subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+        with socket.create_connection(("127.0.0.1", PORT), PATIENCE), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(("127.0.0.1", PORT))
+            one.communicate(timeout=3 * PATIENCE)
+    lines = shown.read_text()
+    text = " ".join(lines.split())
+    assert "listens on port 1235 (backlog 0) and never called accept(): 1 connection waited" in text
+    assert "1 found the queue full" in text
+    assert "call close() while the connection waited in the accept queue" in text
+    assert "the host is down" not in text
+    assert "accept() not called" in lines
+    assert "listen(0) = 0" in lines
+    assert "accept can return" not in text
+    assert "None of these calls" not in text
+    assert "clock" not in text
+    assert "getsockname" not in lines[lines.index("no.  seconds") :]
+
+
+@needs_root
+@needs_strace
+@pytest.mark.parametrize("is_set", [False, True])
+def test_a_port_that_time_wait_keeps(tmp_path: Path, is_set: bool) -> None:
+    program = (
+        "import socket\n"
+        "server = socket.socket()\n"
+        f"server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, {is_set:d})\n"
+        "server.bind(('127.0.0.1', 1235))\n"
+        "server.listen()\n"
+        "connection, _ = server.accept()\n"
+        "connection.close()\n"
+    )
+    (tmp_path / "server.py").write_text(program)
+    shown = tmp_path / "shown.txt"
+    with subprocess.Popen(words("-o", shown, "--", sys.executable, tmp_path / "server.py"), env=environment()) as one:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", PORT), PATIENCE) as client:
+                assert client.recv(1) == b""
+                break
+            time.sleep(0.02)  # until it listens
+        assert one.wait(3 * PATIENCE) == 0
+    text = " ".join(shown.read_text().split())
+    assert "TIME-WAIT at the end of the capture: the server 127.0.0.1:1235 holds 1" in text
+    assert ("strace saw it set SO_REUSEADDR" in text) == is_set
+    assert ("strace saw that it did not set SO_REUSEADDR" in text) == (not is_set)
+    (tmp_path / "again.py").write_text(
+        "import contextlib, socket\nwith contextlib.suppress(OSError):\n    socket.socket().bind(('127.0.0.1', 1235))\n"
+    )
+    again = run("--", sys.executable, tmp_path / "again.py")
+    text = " ".join(again.stderr.split())
+    assert (
+        "could not bind() TCP port 1235: EADDRINUSE. Earlier connections of that port still have it: 1 × TIME" in text
+    )
+    assert "strace saw no SO_REUSEADDR on this socket: set it before bind(), in every server." in text
+    assert "· 0 packets" in text
+    assert "None of these calls" not in text
+
+
 # ---------------------------------------------------------------- the program as if nobody watched it
 
 

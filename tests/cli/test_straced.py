@@ -67,8 +67,8 @@ def test_both_programs_in_their_columns(server: str, client: str, width: int) ->
     assert "inferred" not in result.stdout
     assert "2 writes of 1, 4 bytes → 1 segment (4) → 1 read of 5 bytes" in result.stdout
     assert "One read got what several writes had written" in result.stdout
-    text = " ".join(result.stdout.split())
-    assert f"{server}: 8 calls on TCP and UDP sockets; its clock is that of the capture, to" in text
+    told = f"{server}: 8 calls on TCP and UDP sockets; its clock is that of the capture, to"
+    assert "".join(told.split()) in "".join(result.stdout.split())
 
 
 def test_one_program_alone_leaves_the_other_inferred(server: str) -> None:
@@ -135,8 +135,48 @@ def test_what_the_calls_tell_takes_the_place_of_what_the_wire_leaves_open(tmp_pa
         f'1 accept(3, {peer}, [16]) = 4\n1 read(4, "he", 2) = 2\n1 close(4) = 0\n'
     )
     left_open = " ".join(shown(read.command, capture).stdout.split())
-    assert "the wire does not tell which" in left_open
+    assert "wire does not tell which" in left_open
     text = " ".join(shown(read.command, capture, "--strace", str(log)).stdout.split())
-    assert "strace saw 1 call close() while 3 bytes that had come were unread." in text
+    assert "strace saw process 1 call close() while 3 bytes that had come were unread." in text
     assert "does not tell" not in text
     assert "SO_LINGER 0" not in text
+
+
+LATER = """\
+9 1606832622.000000 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3
+9 1606832622.000100 bind(3, {{sa_family=AF_INET, sin_port=htons({}), sin_addr=inet_addr("0.0.0.0")}}, 16) = {}
+"""
+IN_USE = "-1 EADDRINUSE (Address already in use)"
+
+
+def test_calls_of_listening_sockets_are_named_and_those_that_only_ask_are_not(server: str) -> None:
+    *called, ended = Path(server).read_text().splitlines(keepends=True)
+    asks = (
+        "7 1606832621.482400 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 6\n"
+        "7 1606832621.482500 getsockname(6, {sa_family=AF_INET, sin_port=htons(0)}, [16]) = 0\n"
+    )
+    Path(server).write_text("".join([*called, asks, ended]))
+    text = shown(read.command, ECHO, "--strace", server).stdout
+    assert "server1.php (7): close 4, the listening socket = 0\n" in text
+    assert "getsockname" not in text
+    assert "  … 1 more call; --all shows it\n" in text
+    assert "getsockname = 0" in shown(read.command, ECHO, "--strace", server, "--all").stdout
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (
+            1235,
+            "process 9 could not bind() TCP port 1235: EADDRINUSE. Earlier connections of that port still have it: 1 ×",
+        ),
+        (99, "process 9 could not bind() TCP port 99: EADDRINUSE. Another socket has the port (ss -tanp shows which)"),
+    ],
+)
+def test_a_port_in_use_is_explained(server: str, port: int, expected: str) -> None:
+    with open(server, "a", encoding="utf-8") as file:
+        file.write(LATER.format(port, IN_USE))
+    text = " ".join(shown(read.command, ECHO, "--strace", server).stdout.split())
+    assert f"✗ {expected}" in text
+    assert text.index(expected) < text.index("client server packets")
+    assert "strace saw that it did not set SO_REUSEADDR: until then a new server's bind() to port 1235" in text

@@ -58,7 +58,7 @@ def drawn(calls: list[Call]) -> list[tuple[int, str, str, bool]]:
 
 
 EXPECTED = [
-    (1, "socket()", "= 4", False), (1, "bind 0.0.0.0:1235", "= 0", False), (1, "listen()", "= 0", False),
+    (1, "socket()", "= 4", False), (1, "bind 0.0.0.0:1235", "= 0", False), (1, "listen(5)", "= 0", False),
     (3, "accept()", "= 5", True), (4, "recvfrom 128 bytes", "= 5", True), (6, "write 2 bytes", "= 2", False),
     (7, "close", "= 0", False),
 ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_the_server_of_the_article() -> None:
     assert sorted(drawn(calls)) == sorted(EXPECTED)
     assert {call.side for call in calls} == {Side.SERVER}
     assert {call.certainty for call in calls} == {Certainty.SEEN}
-    assert {call.process for call in calls} == {"7"}
+    assert {call.process for call in calls} == {"process 7"}
     assert [call.call.name for _, call in found.apart()] == ["close"]
     assert found.offsets[0].ns == 0
     ties = {tie.seen.call.name: tie for tie in found.sided(1)[0].ties}

@@ -55,10 +55,29 @@ def test_what_matches_needs_no_finding_and_is_told_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("knows_reads", "exchange", "expected"),
+    [
+        (True, Exchange((), (5, 4), (4, 6), (9,)), " One read got what several segments had brought: TCP keeps no"),
+        (True, Exchange((), (9,), (4,), (5, 4)), ""),
+        (
+            False,
+            Exchange((3, 3, 3), (9,), (4,), ()),
+            " One segment brought what several writes had written: TCP keeps no",
+        ),
+        (False, Exchange((9,), (5, 4), (4, 6), ()), ""),
+    ],
+)
+def test_boundaries_where_one_side_alone_was_watched(knows_reads: bool, exchange: Exchange, expected: str) -> None:
+    told = shown(Direction(Side.CLIENT, not knows_reads, knows_reads, [exchange], 0, 0))[2]
+    assert told.startswith(expected)
+    assert bool(told) == bool(expected)
+
+
 def test_one_side_alone_was_watched() -> None:
     one = Direction(Side.CLIENT, False, True, [Exchange((), (1, 2, 3, 4, 5), (4, 5, 6, 7, 8), (15,))], 0, 0)
     assert shown(one)[1] == "  client → server  5 segments of 1 to 5 bytes (4, 5, 6, 7, …) → 1 read of 15 bytes"
-    assert len(shown(one)) == 3
+    assert len(shown(one)) == 5
 
 
 def test_what_was_unread_is_lost() -> None:

@@ -50,6 +50,19 @@ def test_time_wait_after_a_capture() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("reuse", "expected"),
+    [
+        ({80: True}, "strace saw it set SO_REUSEADDR: a new server that sets it too can bind() to port 80 at once."),
+        ({80: False}, "until then a new server's bind() to port 80 fails with EADDRINUSE. Set it before bind()."),
+        ({81: False}, "unless it and the old one set SO_REUSEADDR."),
+    ],
+)
+def test_time_wait_where_strace_saw_the_server(reuse: dict[int, bool], expected: str) -> None:
+    told = " ".join(line.strip() for line in after_the_capture([made(State.TIME_WAIT)], NOW, SCREEN, reuse))
+    assert told.endswith(expected)
+
+
 def test_time_wait_that_linux_ended_before() -> None:
     assert after(made(State.TIME_WAIT), NOW + 70 * S) == (
         "TIME-WAIT: the server 192.0.2.2:80 held 1 until 20 s before the end of the capture on Linux (60 s); by RFC "
