@@ -30,6 +30,7 @@ from analyzer.pipeline import Lives
 from analyzer.tables import FIN, RST, SYN, Batch, Packets, Protocol, Rows, Side
 from analyzer.tcp.reconstruct import Reconstruction
 from tests.capture.namespaces import FAR, NEAR, PATIENCE, ip, namespace, tunnel, wait_for, within
+from tests.export.rows import kernels
 from tests.script import batch
 
 ADDRESSES = {4: ("10.9.0.1", "10.9.0.2"), 6: ("fd00:9::1", "fd00:9::2")}
@@ -73,6 +74,7 @@ class Lab:
         self._passed: list[tuple[int, bytes]] = []
         self._ahead_ns = 0
         self._lock = threading.RLock()
+        self._came = threading.Condition(self._lock)
         self._until, self._end = os.pipe()
         self._carrying = threading.Thread(target=self._carry)
         self._carrying.start()
@@ -142,7 +144,7 @@ class Lab:
     def put(self, to: int, octets: bytes) -> None:
         """Carry a packet that no host sent."""
         with self._lock:
-            self._passed.append((time.time_ns() + self._ahead_ns, octets))
+            self._keep(octets)
             os.write(self._ends[to], octets)
 
     def pass_time(self, seconds: float) -> None:
@@ -158,7 +160,9 @@ class Lab:
 
     def wait_until(self, count: int, what: Callable[[Packets], np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> None:
         """Until so many packets were on the wire of which ``what`` is true."""
-        wait_for(lambda: int(what(self.captured()).sum()) >= count)
+        with self._came:
+            came = self._came.wait_for(lambda: int(what(self.captured()).sum()) >= count, PATIENCE)
+        assert came, "waited too long"
 
     def span_ns(self, what: Callable[[Packets], np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> int:
         """From the first to the last packet of which ``what`` is true; -1 where there is none."""
@@ -207,9 +211,13 @@ class Lab:
                 if self._ends[1 - to] in ready:
                     octets = os.read(self._ends[1 - to], 1 << 16)
                     with self._lock:
-                        self._passed.append((time.time_ns() + self._ahead_ns, octets))
+                        self._keep(octets)
                         if self.rule(to, decode(batch([octets], linktype=LINKTYPE_RAW)), octets):
                             os.write(self._ends[to], octets)
+
+    def _keep(self, octets: bytes) -> None:
+        self._passed.append((time.time_ns() + self._ahead_ns, octets))
+        self._came.notify_all()
 
 
 def tell(connection: Rows, endpoints: Rows) -> Told:
@@ -254,7 +262,8 @@ def lab(version: int, seed: int) -> Iterator[Lab]:
         import pytest
 
         pytest.skip("there is no /dev/net/tun")
-    with namespace() as far, namespace() as near:
+    # Hosts wait for the wire, not for a compiler.
+    with kernels("never"), namespace() as far, namespace() as near:
         ends = []
         for host, name in ((NEAR, "near"), (FAR, "far")):
             with within((near, far)[host]):
