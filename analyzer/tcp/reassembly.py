@@ -141,11 +141,9 @@ class _Stream:
         start = self._refused_from
         if not self._reset or self._next <= start:
             return []
-        index = bisect_right(self._starts, start) - 1
         self._refused_from = self._next
-        if index < 0 or self._pieces[index].end <= start:
-            return []
-        return [Refused(self._side, start, self._next - start, self._pieces[index].packet, self._reset)]
+        first = next((piece for piece in self._pieces if piece.end > start), None)
+        return [Refused(self._side, start, self._next - start, first.packet, self._reset)] if first else []
 
     def acknowledge(self, ack: int) -> None:
         """The peer has all before this sequence number."""
