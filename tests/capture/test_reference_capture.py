@@ -240,7 +240,9 @@ def by_itself(value: Any) -> Any:
     """Without what depends on when a packet came, and on packets of other connections before it."""
     if isinstance(value, dict):
         kept = {
-            name: each for name, each in value.items() if name != "connection" and not name.endswith(("_ns", "_bps"))
+            name: each
+            for name, each in value.items()
+            if name not in ("connection", "evidence") and not name.endswith(("_ns", "_bps"))
         }
         return {name: by_itself(each) for name, each in kept.items()}
     return re.sub(r"packet \d+", "packet", value) if isinstance(value, str) else value
