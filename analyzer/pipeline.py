@@ -262,9 +262,10 @@ class Lives:
         for number in np.unique(owners):
             self._parts[int(number)].add(batch, hits[owners == number])
         for i in np.flatnonzero(batch.packets.unreachable).tolist():
-            of = [part for part in self._parts.values() if part.may_be_quoted_by(batch, i)]
+            quoted = ends_of(batch.packets, i), ends_of(batch.packets, i, turned=True)
+            of = [part for part in self._parts.values() if part.client in quoted]
             if of:  # the latest of those with these ports
-                of[-1].add_error(batch, i)
+                of[-1].add_error(batch, i, Side(quoted.index(of[-1].client)))
 
     def found(self) -> dict[int, Life]:
         """The lives by the connections' numbers, without those that no packet came of."""
@@ -339,7 +340,10 @@ class Streams:
 
 
 class _Parts:
-    """Pieces of one life while it is collected."""
+    """Pieces of one life while it is collected.
+
+    Attributes: ``client`` names the connection, seen from the client; empty before its first packet.
+    """
 
     def __init__(self, most_packets: int) -> None:
         self._half = max(1, most_packets // 2)
@@ -348,18 +352,13 @@ class _Parts:
         self._tail: list[Life] = []
         self._tail_len = 0
         self._omitted = 0
-        self._client: tuple[int, ...] = ()
+        self.client: tuple[int, ...] = ()
         self._starts: list[int | None] = [None, None]
         self._errors: list[IcmpError] = []
 
-    def may_be_quoted_by(self, batch: Batch, i: int) -> bool:
-        """Whether the ICMP error ``i`` quotes a packet between the same ends."""
-        return self._client in (ends_of(batch.packets, i), ends_of(batch.packets, i, turned=True))
-
-    def add_error(self, batch: Batch, i: int) -> None:
-        """Take the ICMP error ``i``, unless it quotes what was not sent (RFC 5927 4.1)."""
+    def add_error(self, batch: Batch, i: int, side: Side) -> None:
+        """Take the ICMP error ``i`` about a packet of ``side``, unless it quotes what was not sent (RFC 5927 4.1)."""
         frames, packets, _ = batch
-        side = Side.CLIENT if ends_of(packets, i) == self._client else Side.SERVER
         start = self._starts[side]
         is_tcp = not packets.unreachable[i] & QUOTES_UDP
         if is_tcp and start is None:
@@ -384,7 +383,7 @@ class _Parts:
             if len(sent):
                 i = int(sent[-1])
                 self._starts[side] = (int(packets.seq[i]) - int(labels.seq[i])) & 0xFFFFFFFF
-                self._client = ends_of(packets, i, turned=side == Side.SERVER)
+                self.client = ends_of(packets, i, turned=side == Side.SERVER)
         turned = np.flatnonzero(batch.labels.events[at] >> np.uint32(Event.TURNED_ROUND) & 1)
         if len(turned):  # once at most in the life of a connection
             self._add(batch, at[: turned[0]])

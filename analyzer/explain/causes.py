@@ -70,20 +70,22 @@ class Cause(IntEnum):
     HOPS_EXCEEDED = 27
 
 
+_CLOSED = text(
+    "The {actor} closed first (FIN in packet {actor_fin}); the {peer} closed too (FIN in packet {peer_fin})."
+)
+_RESET = text("The {actor} reset the connection (RST in packet {actor_rst}).")
+_ABORTED = text("The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN.")
+
 CAUSES: dict[Cause, str] = {
     Cause.NONE: "",
-    Cause.CLOSED_BY_CLIENT: text(
-        "The {actor} closed first (FIN in packet {actor_fin}); the {peer} closed too (FIN in packet {peer_fin})."
-    ),
-    Cause.CLOSED_BY_SERVER: text(
-        "The {actor} closed first (FIN in packet {actor_fin}); the {peer} closed too (FIN in packet {peer_fin})."
-    ),
+    Cause.CLOSED_BY_CLIENT: _CLOSED,
+    Cause.CLOSED_BY_SERVER: _CLOSED,
     Cause.CLOSED_BY_BOTH: text(
         "Both sides closed at once: the FINs of the {actor} (packet {actor_fin}) and of the {peer} (packet {peer_fin}) "
         "crossed."
     ),
-    Cause.RESET_BY_CLIENT: text("The {actor} reset the connection (RST in packet {actor_rst})."),
-    Cause.RESET_BY_SERVER: text("The {actor} reset the connection (RST in packet {actor_rst})."),
+    Cause.RESET_BY_CLIENT: _RESET,
+    Cause.RESET_BY_SERVER: _RESET,
     Cause.REFUSED: text(
         "The server refused the connection: its RST (packet {server_rst}) answers the client's SYN (packet "
         "{client_syn}). No program listens on its port {server_port}, or a firewall says so; on the wire the two look "
@@ -99,8 +101,8 @@ CAUSES: dict[Cause, str] = {
         "ended (last packet {last_packet})."
     ),
     Cause.OPEN: text("The connection was still open when the capture ended (last packet {last_packet})."),
-    Cause.ABORTED_BY_CLIENT: text("The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN."),
-    Cause.ABORTED_BY_SERVER: text("The {actor} aborted the connection (RST in packet {actor_rst}), without a FIN."),
+    Cause.ABORTED_BY_CLIENT: _ABORTED,
+    Cause.ABORTED_BY_SERVER: _ABORTED,
     Cause.WRITE_AFTER_CLOSE: text(
         "The {peer} wrote after the {actor}'s FIN (packet {actor_fin}), and a RST (packet {actor_rst}) answered that: "
         "by then the {actor}'s socket was closed entirely, for reading too. The {peer}'s next write gets EPIPE, or "

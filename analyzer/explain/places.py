@@ -95,14 +95,14 @@ def packets_of(life: Life) -> tuple[list[Packet], int]:
         after = client, server
         if events >> Event.CAPTURE_DUPLICATE & 1:
             continue
-        start = _unwrapped(seq, highest[side]) + (flags & SYN > 0)
+        start = unwrapped(seq, highest[side]) + (flags & SYN > 0)
         end = start + payload_len
         sent = highest[side]
         has_payload = payload_len > 0 and not flags & RST
         new_from = end if not has_payload else start if sent is None else min(sent, end)
         if not flags & RST:
             highest[side] = end if sent is None else max(sent, end)
-        acked = _unwrapped(ack, highest[1 - side]) if flags & ACK else -1
+        acked = unwrapped(ack, highest[1 - side]) if flags & ACK else -1
         has_timestamps = options & HAS_TIMESTAMPS > 0
         packets.append(
             Packet(
@@ -122,7 +122,7 @@ def _before(flags: int, side: int) -> tuple[int, int]:
     return (opener, other) if side == Side.CLIENT else (other, opener)
 
 
-def _unwrapped(number: int, near: int | None) -> int:
+def unwrapped(number: int, near: int | None) -> int:
     """A 32-bit number as the integer that is nearest to ``near``."""
     if near is None:
         return number

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from analyzer.explain.places import unwrapped
 from analyzer.strace import arguments
 from analyzer.strace.sockets import Deed, SocketCall
 from analyzer.tables import ACK, FIN, RST, SYN, Event, Life, Protocol, Side
@@ -60,8 +61,7 @@ def packets_of(life: Life) -> list[Packet]:
         life.number.tolist(), life.ts_ns.tolist(), life.side.tolist(), life.flags.tolist(), life.seq.tolist(),
         life.payload_len.tolist(), life.events.tolist(), strict=True,
     ):  # fmt: skip
-        start = seq - 1 + bool(flags & SYN)
-        start += (highest[side] - start + (1 << 31)) >> 32 << 32
+        start = unwrapped(seq - 1 + bool(flags & SYN), highest[side])
         end = start + length
         is_copy = events >> Event.CAPTURE_DUPLICATE & 1 or flags & RST
         new = end if is_copy else min(max(start, seen_to[side]), end)

@@ -174,12 +174,17 @@ def half_open(lab: Lab, side: Side) -> None:
 def vanished(lab: Lab, side: Side) -> None:
     lost, other = by_fault(lab, side)
     settle(lost, other)
-    to_lost = NEAR if side == Side.CLIENT else FAR
-    lab.rule = lambda to, packet, octets: to != to_lost
+    cut_off(lab, side)
     before = int(has_data(lab.captured()).sum())
     other.sendall(b"are you there?")
     lab.wait_until(before + 4, has_data)
     forget(lost, other)
+
+
+def cut_off(lab: Lab, side: Side) -> None:
+    """Let nothing reach this side any more."""
+    to_lost = NEAR if side == Side.CLIENT else FAR
+    lab.rule = lambda to, packet, octets: to != to_lost
 
 
 def forget(*ends: socket.socket) -> None:
@@ -194,8 +199,7 @@ def keep_alive(lab: Lab, side: Side) -> None:
     """The wire is cut, and the side that is not at fault sends keep-alives."""
     lost, other = by_fault(lab, side)
     settle(lost, other)
-    to_lost = NEAR if side == Side.CLIENT else FAR
-    lab.rule = lambda to, packet, octets: to != to_lost
+    cut_off(lab, side)
     for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 1)):
         other.setsockopt(socket.IPPROTO_TCP, option, value)
     other.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -211,8 +215,7 @@ def given_up(lab: Lab, side: Side) -> None:
     """The wire is cut, and the side that is not at fault gives up after it has sent again."""
     lost, other = by_fault(lab, side)
     settle(lost, other)
-    to_lost = NEAR if side == Side.CLIENT else FAR
-    lab.rule = lambda to, packet, octets: to != to_lost
+    cut_off(lab, side)
     before = int(has_data(lab.captured()).sum())
     other.sendall(b"are you there?")
     lab.wait_until(before + 3, has_data)
