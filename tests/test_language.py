@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 import pytest
 
 from analyzer import language
+from analyzer.api.story import quality_of
 from analyzer.cli import speech
 from analyzer.cli.main import COMMANDS, main
-from analyzer.cli.summary import quality_of
 from analyzer.explain.calls import inferred
 from analyzer.explain.waiting import Waiting
 from analyzer.explain.walk import walk

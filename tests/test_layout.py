@@ -54,8 +54,22 @@ MAY_IMPORT = {
     },
     "export": {"language", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"language", "render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
+    "api": {
+        "language",
+        "render",
+        "export",
+        "pipeline",
+        "explain",
+        "capture",
+        "tcp.states",
+        "tables",
+        "streams",
+        "errors",
+        "jit",
+    },
     "cli": {
         "language",
+        "api",
         "tui",
         "report",
         "render",
@@ -70,7 +84,7 @@ MAY_IMPORT = {
         "jit",
     },
     "__main__": {"cli"},
-    "__init__": {"pipeline", "explain", "capture", "tcp.states", "tcp.summary", "tables", "errors"},
+    "__init__": {"api", "errors", "tables"},
 }
 """What a room may import besides itself; ``render/tcpdump`` may import ``jit`` too, for it is compiled text.
 
@@ -80,7 +94,7 @@ Before ``explain``, only texts of errors are in a ``language``.
 DOORS = {
     "numba": {"jit.py", "whole_program.py"},
     "llvmlite": {"native.py", "whole_program.py"},
-    "scapy": {"capture/live.py"},
+    "scapy": {"capture/live.py", "capture/scapy_packets.py"},
     "cypcap": {"capture/filter.py"},
     "pyshark": set(),
     "jinja2": {"report/page.py"},

@@ -7,11 +7,12 @@ import sys
 import click
 import numpy as np
 
+from analyzer.api.servers import servers_named
+from analyzer.api.story import quality_of, story_of
 from analyzer.cli import servers
 from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.summary import quality_of, story_of
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.export.jsonl import write_connections, write_packets
@@ -74,7 +75,7 @@ def command(
     if number is not None:
         raise UsageError(_("{option} goes with --format packetdrill and mermaid").format(option="-c"))
     with (
-        Run(file, expression, servers.known(server_ends, expression)) as run,
+        Run(file, expression, servers_named(server_ends, expression)) as run,
         destination(output, file) as out,
         ReadingProgress(_("exporting")) as progress,
     ):
@@ -99,7 +100,7 @@ def write_connection(
     some: list[Segment] = []
     wanted = number or 0
     with (
-        Run(file, expression, servers.known(server_ends, expression), judges=True) as run,
+        Run(file, expression, servers_named(server_ends, expression), judges=True) as run,
         ReadingProgress("exporting") as progress,
     ):
         life = Lives([number] if number else [], sys.maxsize)

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 import click
 import numpy as np
 
+from analyzer.api.servers import servers_named
 from analyzer.cli import colors, servers
 from analyzer.cli.aside import Aside
 from analyzer.cli.choice import check_numbers, ranges_of
@@ -74,7 +75,7 @@ def command(
     if zeros and not raw:
         raise UsageError(_("--zeros goes with --raw"))
     expression = " ".join(filter_words)
-    known = servers.known(server_ends, expression)
+    known = servers_named(server_ends, expression)
     to_file = output not in (None, "-")
     with ExitStack() as stack:
         run = stack.enter_context(Run(file, expression, known))

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from analyzer.api.servers import servers_named
 from analyzer.capture import live
 from analyzer.capture.live import LiveCapture, interfaces
 from analyzer.capture.saving import CaptureWriter
@@ -121,7 +122,7 @@ def command(
             pass
     screen = screen_of(color)
     expression = " ".join(filter_words)
-    known_servers = servers.known(server_ends, expression)
+    known_servers = servers_named(server_ends, expression)
     names = Names(hosts, services) if hosts or services else None
     printer = TcpdumpPrinter(TcpdumpOptions(numeric=int(names is None)), names, most_kept=max_connections)
     with ExitStack() as aside, ExitStack() as stack:

@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 import click
 
+from analyzer.api.servers import servers_named
+from analyzer.api.story import quality_of
 from analyzer.cli import colors, servers, straced
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
@@ -23,7 +25,7 @@ from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.straced import Straced
-from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, no_calls, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, no_calls, write_summary
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import UsageError
 from analyzer.explain.walk import walk
@@ -81,7 +83,7 @@ def command(
     Packets that come through a pipe while they happen, as from tcpdump -U -w -, are shown as they come.
     """
     expression = " ".join(filter_words)
-    known = servers.known(server_ends, expression)
+    known = servers_named(server_ends, expression)
     logs = straced.read_logs(strace_logs)
     with ExitStack() as stack:
         source, first = stack.enter_context(_opened(file)), 0

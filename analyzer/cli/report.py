@@ -14,12 +14,13 @@ from typing import BinaryIO, NamedTuple
 
 import click
 
+from analyzer.api.servers import servers_named
+from analyzer.api.story import quality_of, story_of
 from analyzer.cli import servers
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.summary import quality_of, story_of
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.explain.quality import Quality
@@ -109,7 +110,7 @@ def command(
         source = stack.enter_context(_twice(file)) if file == "-" else file
         if file != "-" and not os.path.isfile(file):
             source = stack.enter_context(_twice(file)) if os.path.exists(file) else file
-        run = write_report(source, file, expression, servers.known(server_ends, expression), output, wanted, svg)
+        run = write_report(source, file, expression, servers_named(server_ends, expression), output, wanted, svg)
     end(context, run.capture)
 
 

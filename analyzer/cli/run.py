@@ -21,6 +21,7 @@ from typing import TextIO
 
 import click
 
+from analyzer.api.story import quality_of
 from analyzer.capture.live import LiveCapture, allowing, lacking
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli import colors, straced
@@ -28,7 +29,7 @@ from analyzer.cli.running import Running
 from analyzer.cli.signals import Signals
 from analyzer.cli.strace_process import Strace, checked
 from analyzer.cli.straced import Straced
-from analyzer.cli.summary import FEW_CONNECTIONS, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, write_summary
 from analyzer.cli.waits import held_at_the_end
 from analyzer.errors import CaptureOpenError, UsageError
 from analyzer.explain.binding import Held

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from analyzer.api.servers import servers_named
 from analyzer.capture.source import open_capture
 from analyzer.cli import servers, straced
 from analyzer.cli.ending import end
@@ -98,7 +99,7 @@ def command(
             print_all(texts, by_line or capture.size is None)
         end(context, capture)
     else:
-        known = servers.known(server_ends, expression)
+        known = servers_named(server_ends, expression)
         beside = calls_beside(file, expression, known, strace_logs) if has_calls or strace_logs else {}
         timeline = Timeline(screen_of(color), printer, beside)
         with Run(file, expression, known) as run:

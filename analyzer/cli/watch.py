@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analyzer.api.story import quality_of
 from analyzer.capture.live import LiveCapture
 from analyzer.capture.saving import CaptureWriter
 from analyzer.cli.owners import Owners
 from analyzer.cli.shown import Shown
-from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, quality_of, write_summary
+from analyzer.cli.summary import FEW_CONNECTIONS, calls_on, write_summary
 from analyzer.cli.waits import Waits
 from analyzer.errors import AnalyzerError
 from analyzer.explain.causes import Cause

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.cli.summary import quality_of
+from analyzer.api.story import quality_of
 from analyzer.pipeline import Run
 from analyzer.report import overview as overviews
 from analyzer.report.columns import column

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.cli.unheard import hides_icmp_errors
+from analyzer.api.unheard import hides_icmp_errors
 from tests.explain.test_causes import IPV6
 from tests.script import HOSTS, Hosts, play
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli import servers
+from analyzer.api.servers import servers_named
 from analyzer.cli.export import command
 from analyzer.errors import UsageError
 from analyzer.tables import Evidence, Rows
@@ -39,7 +39,7 @@ def told(row: Rows) -> tuple[str, int]:
     ],
 )
 def test_an_end(end: str, known: tuple[str, int]) -> None:
-    (row,) = servers.known((end,), "")
+    (row,) = servers_named((end,), "")
     assert told(row) == known
     assert row["evidence"] == Evidence.NAMED
 
@@ -47,7 +47,7 @@ def test_an_end(end: str, known: tuple[str, int]) -> None:
 @pytest.mark.parametrize("end", ["", "x", "10.0.0", "0", "65536", "10.0.0.1:0", "10.0.0.1/33", "1:2:3", "[::1", ":"])
 def test_no_end(end: str) -> None:
     with pytest.raises(UsageError, match="--server"):
-        servers.known((end,), "")
+        servers_named((end,), "")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_no_end(end: str) -> None:
     ],
 )
 def test_ports_of_a_filter(expression: str, ports: list[int]) -> None:
-    rows = servers.known((), expression)
+    rows = servers_named((), expression)
     assert rows["port"].tolist() == ports
     assert (rows["evidence"] == Evidence.FILTER).all()
     assert not rows.flags.writeable

@@ -1,0 +1,1 @@
+"""What callers use, from Python and from the command line: a capture analysed, its connections, their stories."""
