@@ -28,5 +28,5 @@ def test_there_are_examples() -> None:
 
 
 def test_ci_runs_the_command_for_the_tests() -> None:
-    [command] = re.findall(r"^python3 -m venv .*pytest$", README, re.MULTILINE)
+    [command] = re.findall(r"^python3 -m venv .*pytest -n auto$", README, re.MULTILINE)
     assert command in (ROOT / ".ci" / "run").read_text()
