@@ -1,4 +1,5 @@
-"""Write the generated pages: state-table.md from tcp/states.py, columns.md from tables.py, causes.md from explain/.
+"""Write the generated pages: state-table.md from tcp/states.py, columns.md from tables.py, causes.md from explain/,
+tcpflow-view.1 from what --help says.
 
 python docs/generate.py            write them
 python docs/generate.py --check    say which are stale, exit status 1 when any is
@@ -11,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+import man
 import numpy as np
 
 from analyzer import tables
@@ -136,7 +138,7 @@ def causes() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"state-table.md": state_table, "columns.md": columns, "causes.md": causes}
+PAGES = {"state-table.md": state_table, "columns.md": columns, "causes.md": causes, "tcpflow-view.1": man.page}
 
 
 def main() -> None:

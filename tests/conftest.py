@@ -32,6 +32,10 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_configure(config: pytest.Config) -> None:
     # Whatever the machine speaks; programs that tests start inherit it.
     os.environ["LANGUAGE"] = "en"
+    # Whatever defaults its user has, and wants of colours.
+    os.environ["TCPFLOW_VIEW_CONFIG"] = ""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        os.environ.pop(name, None)
     # Under nohup, the programs that tests start would ignore it too.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hypothesis imports libcst to show a failing example, and libcst something deprecated.

@@ -101,6 +101,7 @@ def test_the_articles_words() -> None:
 
 ROOMS = ("cli", "render", "explain")
 NO_TEXTS = {
+    "cli/completing.py": "what shells say to each other",
     "explain/seen_ends.py": "what strace says of an end",
     "render/arrow.py": "what stands on an arrow is TCP's, and tcpdump's words for it",
     "render/figure_5.py": "its labels are those of the figure in RFC 9293",

@@ -1,6 +1,7 @@
 """The command line: a group of commands, each in a file of its own that is imported when it is called.
 
-Exit status: 0 done; 1 done, but the input was damaged or cut short; 2 could not run, with one line that says why.
+Exit status: 0 done; 1 done, but the input was damaged or cut short; 2 could not run, with one line that says why; 130
+interrupted. The group's help tells those of all commands.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from analyzer.cli.speech import choose, let_click_speak, spoken
+from analyzer.cli import completing, paging, settings
+from analyzer.cli.speech import choose, hear_the_locale, let_click_speak, spoken
 from analyzer.errors import AnalyzerError, UsageError
-from analyzer.language import _, reason
+from analyzer.language import _, reason, text
 from analyzer.render.untrusted import visible
 
 COMMANDS = {
@@ -28,9 +31,16 @@ COMMANDS = {
     "report": "Write a page with pictures that needs nothing else, to be sent to others.",
     "export": "Write records of connections or packets for machines.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
+    "completion": "Print the script that makes bash, zsh or fish complete our commands.",
+    "config": "Show the file of your defaults, and what is in force.",
 }
 
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+_STATUSES = text(
+    "Exit status: 0 done; 1 done, but the capture was damaged or cut short; 2 could not run, a line on standard error "
+    "says why; 130 interrupted. run passes on the program's. check, diff and verify: 1 when something differs."
+)
 
 _EXAMPLES = """\b
 Examples:
@@ -56,7 +66,17 @@ class LazyGroup(click.Group):
             return None
         with _without_blas_threads():
             command: click.Command = import_module(f"analyzer.cli.{name}").command
-        return spoken(command)
+        command = _told(command)
+        if context.resilient_parsing:
+            return completing.completable(command)
+        if isinstance(context.obj, settings.Settings):
+            context.default_map = {name: settings.defaults(command, name, context.obj)}
+        return paging.paged(command) if name in paging.PAGED else command
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a shell may put in, without importing all commands for that."""
+        names = [CompletionItem(name, help=_(COMMANDS[name])) for name in COMMANDS if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, context, incomplete)]
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -77,10 +97,19 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, _(about)) for name, about in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, epilog=f"{_EXAMPLES}\n{_STATUSES}", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="tcpflow-view", prog_name="tcpflow-view", message="%(prog)s %(version)s")
 def tcpflow_view() -> None:
     """See the life of every TCP connection in a capture: handshake, data, teardown, both ends' states, why it ended."""
+
+
+def _told(command: click.Command) -> click.Command:
+    """The command in the language chosen, with the options that all commands have."""
+    told = spoken(command)
+    told.params.append(paging.option())
+    return told
 
 
 @contextmanager
@@ -105,11 +134,14 @@ def _discard_output() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status. No traceback ever reaches a user."""
     let_click_speak()
+    is_completing = bool(os.environ.get(completing.VARIABLE))
     try:
-        words = choose(sys.argv[1:] if arguments is None else arguments)
+        hear_the_locale()
+        found = settings.Settings() if is_completing else settings.read(COMMANDS)
+        words = choose(sys.argv[1:] if arguments is None else arguments, found.lang)
         if sys.stdout is None:  # it was closed before we were started
             raise UsageError(_("standard output is closed"))
-        status = spoken(tcpflow_view).main(words, prog_name="tcpflow-view", standalone_mode=False)
+        status = _told(tcpflow_view).main(words, prog_name="tcpflow-view", standalone_mode=False, obj=found)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = 2

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import click
+
 from analyzer.language import _
 from analyzer.pipeline import Run
 from analyzer.render.quantities import counted
@@ -52,9 +54,12 @@ def _bar(label: str, size: int | None) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+    context = click.get_current_context(silent=True)
+    is_colorless = context is not None and context.params.get("color") == "never"
+    console = Console(stderr=True, no_color=is_colorless or None)  # None: as NO_COLOR says
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[packets]}"),
-        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
+        TimeRemainingColumn(compact=True), console=console, transient=True,
     )  # fmt: skip
     bar.add_task(label, total=size, packets="")
     bar.start()

@@ -28,12 +28,20 @@ _HELP = text("Language of what people read; without it the locale decides.")
 _Command = TypeVar("_Command", bound=click.Command)
 
 
-def choose(arguments: Sequence[str]) -> list[str]:
-    """Choose the language that the arguments ask for, else the locale's; gives the other arguments.
-
-    Raises UsageError, in the language of the locale, for one that is not known.
-    """
+def hear_the_locale() -> None:
+    """Choose the language of the locale."""
     speak(None if _locale_is_utf8() else "en")
+
+
+def choose(arguments: Sequence[str], usual: str | None = None) -> list[str]:
+    """Choose the language that the arguments ask for, else the usual one or the locale's; gives the other arguments.
+
+    Raises UsageError, in the language that it would be otherwise, for one that is not known.
+    """
+    if usual:
+        speak(usual)
+    else:
+        hear_the_locale()
     end = arguments.index("--") if "--" in arguments else len(arguments)
     words, rest = iter(arguments[:end]), list[str]()
     for word in words:

@@ -19,6 +19,9 @@ from analyzer.language import spoken
 
 NARROWEST, PIPE_WIDTH = 60, 100
 
+NO_COLOR, FORCE_COLOR = "NO_COLOR", "FORCE_COLOR"
+"""Variables of the environment that mean something with any value but the empty one; the first is stronger."""
+
 _CODES = {
     "bold": "1", "dim": "2", "italic": "3", "reverse": "7",
     "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36", "bright_blue": "94",
@@ -66,10 +69,15 @@ class Screen(NamedTuple):
 
 
 def screen_of(color: str = "auto", stream: TextIO | None = None) -> Screen:
-    """The screen that a stream is. ``color`` is ``auto``, ``always`` or ``never``; auto honours NO_COLOR."""
+    """The screen that a stream is. ``color`` is ``auto``, ``always`` or ``never``.
+
+    Auto is colour on a terminal that is not dumb; the environment may forbid or force it.
+    """
     stream = stream or sys.stdout
     terminal = stream.isatty()
-    wanted = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    wanted = bool(os.environ.get(FORCE_COLOR)) or (terminal and os.environ.get("TERM") != "dumb")
+    if os.environ.get(NO_COLOR):
+        wanted = False
     width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if terminal else _columns_asked()
     encoding = (stream.encoding or "").lower().replace("-", "")
     return Screen(
