@@ -98,13 +98,16 @@ DOORS = {
     "cypcap": {"capture/filter.py"},
     "pyshark": set(),
     "jinja2": {"report/page.py"},
+    "pandas": {"api/data_frames.py"},
+    "polars": {"api/data_frames.py"},
+    "pyarrow": {"export/arrow.py"},
     "markupsafe": {"report/page.py"},
     "click": {"cli/"},
     "rich": {"cli/", "render/"},
 }
 """Third parties, and the files or folders of the package that import them."""
 
-HEAVY = {"numba", "llvmlite", "scapy", "cypcap", "pyshark"}
+HEAVY = {"numba", "llvmlite", "scapy", "cypcap", "pyshark", "pyarrow"}
 """Third parties that are imported inside functions: who does not use them does not pay for them."""
 
 LONGEST_FILE = 600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,14 +10,15 @@ from functools import cached_property
 from typing import Any, overload
 
 from analyzer.api.connection import Connection
+from analyzer.api.data_frames import Tabular
 from analyzer.api.material import Material, Rereadable
 from analyzer.api.packet_columns import PacketColumns
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of, story_of
 from analyzer.errors import MissingOctetsError
+from analyzer.export.columns import Table
 from analyzer.export.connections import connection_table
-from analyzer.export.json_text import JsonLines
-from analyzer.export.jsonl import CONNECTION_HEAD
+from analyzer.export.text_writer import text_writer
 from analyzer.language import _
 from analyzer.pipeline import Run, Streams, lives, survey
 from analyzer.render.ladder import ladder
@@ -30,6 +32,8 @@ _BLOCK_CONNECTIONS = 1024
 """Connections whose records are made together, or whose packets are looked for together."""
 _BLOCK_PACKETS = 250_000
 """Packets that are kept in memory together, unless one connection has more."""
+_TABLE_ROWS = 16_384
+"""Connections of a batch of Arrow."""
 _BLOCK_OCTETS = 64 << 20
 """Octets of what is said that are kept in memory together, unless one connection says more."""
 
@@ -129,8 +133,9 @@ class Analysis:
         if row not in self._records:
             first = row - row % _BLOCK_CONNECTIONS
             connections, endpoints = (rows[first : first + _BLOCK_CONNECTIONS] for rows in self.rows)
-            lines = bytes(JsonLines(CONNECTION_HEAD).lines(connection_table(connections, endpoints))).splitlines()
-            self._records = dict(enumerate(map(json.loads, lines), first))
+            text = io.BytesIO()
+            text_writer("jsonl", "connections", text).connections(connections, endpoints, len(connections))
+            self._records = dict(enumerate(map(json.loads, text.getvalue().splitlines()), first))
         return self._records[row]
 
     def life(self, row: int) -> Life:
@@ -175,8 +180,10 @@ class Analysis:
         return range(row, last)
 
 
-class Connections(Sequence[Connection]):
+class Connections(Tabular, Sequence[Connection]):
     """The connections of an analysis; a view of each is made when it is asked for."""
+
+    _records = "connections"
 
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
@@ -206,6 +213,12 @@ class Connections(Sequence[Connection]):
             and (port is None or port in (one.client.port, one.server.port))
             and (protocol is None or one.protocol == protocol)
         ]  # fmt: skip
+
+    def _tables(self) -> Iterator[Table]:
+        connections, endpoints = self._analysis.rows
+        for first in range(0, len(connections), _TABLE_ROWS):
+            rows = slice(first, first + _TABLE_ROWS)
+            yield connection_table(connections[rows], endpoints[rows])
 
 
 class _Said:

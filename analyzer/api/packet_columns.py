@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.api.data_frames import Tabular
+from analyzer.export.columns import Table
+from analyzer.export.packets import packet_table
 from analyzer.tables import Batch, Frames, Labels, Packets, empty_labels, empty_packets
 
 
-class PacketColumns:
+class PacketColumns(Tabular):
     """The columns of ``Frames`` (without octets), ``Packets`` and ``Labels`` (docs/columns.md), read-only.
 
     ``columns["ts_ns"]`` gives one by its name, ``columns.labels.phase`` one whose type is known. As in the records,
@@ -20,6 +23,8 @@ class PacketColumns:
 
     Attributes: ``frames``, ``packets``, ``labels``.
     """
+
+    _records = "packets"
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         none = np.zeros(0, np.uint8)
@@ -44,6 +49,10 @@ class PacketColumns:
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._named[name]
+
+    def _tables(self) -> Iterator[Table]:
+        if len(self):
+            yield packet_table(self.frames, self.packets, self.labels)
 
     def keys(self) -> list[str]:
         """The names of the columns."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 import numpy as np
@@ -15,19 +17,30 @@ from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
-from analyzer.export.jsonl import write_connections, write_packets
 from analyzer.export.packetdrill import script
 from analyzer.export.segments import Segment, segments_of
+from analyzer.export.text_writer import TextWriter, text_writer
 from analyzer.language import _
 from analyzer.pipeline import Lives, Run
 from analyzer.render.untrusted import visible
 from analyzer.report.mermaid import mermaid
 from analyzer.tables import Protocol, Side
 
+if TYPE_CHECKING:
+    from analyzer.export.parquet import ParquetWriter
+
+FORMS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+"""Formats by the endings of files that are named after them."""
+
+ZEEK_FORMS = ("zeek", "zeek-json")
+SCRIPT_FORMS = ("packetdrill", "mermaid")
+
 _EXAMPLES = """\b
 Examples:
   tcpflow-view export capture.pcap --records connections --format jsonl
-  tcpflow-view export capture.pcap --records packets -o packets.jsonl port 1235
+  tcpflow-view export capture.pcap --records packets -o packets.parquet port 1235
+  tcpflow-view export capture.pcap -o connections.csv
+  tcpflow-view export capture.pcap --format zeek -o conn.log
   tcpflow-view export capture.pcap --format packetdrill -c 3 --side client -o connection.pkt
   tcpflow-view export capture.pcap --format mermaid -c 3 -o connection.mmd
   tcpflow-view export capture.pcapng.gz | jq -r 'select(.verdict != "SF") | .why'
@@ -42,9 +55,11 @@ Examples:
     help="A record for each connection, or for each packet.",
 )  # fmt: skip
 @click.option(
-    "--format", "form", type=click.Choice(["jsonl", "packetdrill", "mermaid"]), default="jsonl", show_default=True,
-    help="jsonl is JSON Lines: an object a line. packetdrill is a script that plays one connection again: its packets "
-    "and the socket calls inferred from them. mermaid is its sequence diagram for a README.",
+    "--format", "form", type=click.Choice(["jsonl", "csv", "parquet", *ZEEK_FORMS, *SCRIPT_FORMS]),
+    help="jsonl is JSON Lines: an object a line. csv and parquet have the same columns; parquet needs pyarrow. zeek is "
+    "Zeek's conn.log, zeek-json the same as JSON. packetdrill is a script that plays one connection again: its packets "
+    "and the socket calls inferred from them. mermaid is its sequence diagram for a README. "
+    "[default: what the file's name after -o says (.csv, .jsonl, .parquet, conn.log), else jsonl]",
 )  # fmt: skip
 @click.option(
     "-c", "--connection", "number", metavar="N", type=click.IntRange(min=1),
@@ -58,38 +73,69 @@ Examples:
 @click.option("-o", "--output", metavar="PATH", help="Write to a file instead of standard output.")
 @click.pass_context
 def command(
-    context: click.Context, file: str, filter_words: tuple[str, ...], records: str, form: str, number: int | None,
-    side_name: str | None, server_ends: tuple[str, ...], output: str | None,
+    context: click.Context, file: str, filter_words: tuple[str, ...], records: str, form: str | None,
+    number: int | None, side_name: str | None, server_ends: tuple[str, ...], output: str | None,
 ) -> None:  # fmt: skip
     """Write records of a capture's connections or packets, or one connection as a script or a diagram.
 
     FILE is a pcap or pcapng file, compressed or not, or - for standard input. FILTER is a pcap filter.
+
+    In CSV and Parquet a dot joins nested names, as in client_sent.packets. In CSV what is not known is an empty field,
+    and the values of a list stand in one field with spaces between them. Zeek's log has TCP connections and UDP
+    conversations; what the records do not know (service, orig_ip_bytes and others) is -.
     """
     expression = " ".join(filter_words)
+    form = form or form_of(output)
     if side_name and form != "packetdrill":
         raise UsageError(_("{option} goes with --format packetdrill").format(option="--side"))
-    if form != "jsonl":
+    if form in SCRIPT_FORMS:
         side = Side[(side_name or "server").upper()]
         write_connection(context, form, file, expression, number, side, server_ends, output)
         return
     if number is not None:
         raise UsageError(_("{option} goes with --format packetdrill and mermaid").format(option="-c"))
+    if form in ZEEK_FORMS and records == "packets":
+        told = _("--format {form} has connections only: leave --records packets out, or choose another format")
+        raise UsageError(told.format(form=form))
+    if form == "parquet":
+        from analyzer.export import arrow
+
+        arrow.require()
+        if output is None and sys.stdout.isatty():
+            raise UsageError(_("Parquet is not for a terminal: write it to a file with -o, or into a pipe"))
     with (
         Run(file, expression, servers_named(server_ends, expression)) as run,
         destination(output, file) as out,
         ReadingProgress(_("exporting")) as progress,
     ):
         tick = (lambda run: None) if out.isatty() else progress.tick
+        writer = writer_of(form, records, out)
         if records == "connections":
             run.exhaust(tick)
-            write_connections(out, run.connections, run.endpoints, run.count)
+            writer.connections(run.connections, run.endpoints, run.count)
         else:
             for batch in run:
-                write_packets(out, *batch)
-                if run.capture.size is None:  # a pipe may be a slow one
+                writer.packets(*batch)
+                if run.capture.size is None and form != "parquet":  # a pipe may be a slow one
                     out.flush()
                 tick(run)
+        writer.close()
     end(context, run.capture)
+
+
+def form_of(output: str | None) -> str:
+    """The format that a file's name says, else JSON Lines."""
+    path = Path(output or "")
+    return "zeek" if path.name == "conn.log" else FORMS.get(path.suffix.lower(), "jsonl")
+
+
+def writer_of(form: str, records: str, out: BinaryIO) -> TextWriter | ParquetWriter:
+    """What writes these records in this format."""
+    if form == "parquet":
+        from analyzer.export.parquet import ParquetWriter
+
+        return ParquetWriter(out, records)
+    return text_writer(form, records, out)
 
 
 def write_connection(

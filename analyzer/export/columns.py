@@ -29,6 +29,12 @@ class Integers(NamedTuple):
     values: Integral
 
 
+class Micros(NamedTuple):
+    """Times and durations in microseconds, which are written as seconds with six decimals."""
+
+    values: Integral
+
+
 class Words(NamedTuple):
     """One of a few words each."""
 
@@ -44,6 +50,7 @@ class WordSets(NamedTuple):
     bits: Integral
     """Bit k stands for ``words[k]``."""
     words: tuple[str, ...]
+    """Without spaces, commas and quotation marks."""
 
 
 class Texts(NamedTuple):
@@ -68,8 +75,14 @@ class Lists(NamedTuple):
     """Octets of each."""
 
 
-Column = Integers | Words | WordSets | Texts | Lists
+Column = Integers | Micros | Words | WordSets | Texts | Lists
 Table = dict[str, Column]
+
+
+def rows_in(table: Table) -> int:
+    """How many rows a table has."""
+    first = next(iter(table.values()))
+    return len(first.start if isinstance(first, (Texts, Lists)) else first[0])
 
 
 def where(known: Flags, values: Integral) -> I64:

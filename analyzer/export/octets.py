@@ -14,7 +14,7 @@ OFFSET = (1 << 46) - 1
 INTEGER_LEN = 20
 """Octets of the longest integer."""
 
-ZERO, MINUS = ord("0"), ord("-")
+ZERO, MINUS, POINT = ord("0"), ord("-"), ord(".")
 
 
 @kernel
@@ -44,6 +44,23 @@ def put_integer(text: U8, at: int, value: int) -> int:
         at = put_group(text, at, high // 100_000_000)
         at = put_eight(text, at, high % 100_000_000)
     return put_eight(text, at, value % 100_000_000)
+
+
+@kernel
+def put_micros(text: U8, at: int, value: int) -> int:
+    """Microseconds as seconds with six decimals: ``1.500000``. Returns where the text goes on."""
+    if value < 0:
+        text[at & OFFSET] = MINUS
+        at += 1
+        value = -value
+    seconds = value // 1_000_000
+    at = put_integer(text, at, seconds)
+    text[at & OFFSET] = POINT
+    rest = value - seconds * 1_000_000
+    put_pair(text, at + 1, rest // 10_000)
+    put_pair(text, at + 3, rest // 100 % 100)
+    put_pair(text, at + 5, rest % 100)
+    return at + 7
 
 
 @kernel

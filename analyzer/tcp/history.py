@@ -128,6 +128,14 @@ def note_segment(connection: Rows, side: int, fwd: Rows, rev: Rows, packets: Pac
 
 
 @kernel(inline=True)
+def note_datagram(connection: Rows, side: int) -> None:
+    """Write the letter of the first UDP datagram of ``side``; ``^`` says that the server's came first."""
+    if side == Side.SERVER and wide(connection["history_len"]) == 0:
+        write_letter(connection, side, CARET)
+    write_letter(connection, side, LETTER_D)
+
+
+@kernel(inline=True)
 def sends_again(fwd: Rows, flags: int, seq: int) -> bool:
     """Whether a segment starts before what ``fwd`` has sent, by more than the octet of a keep-alive or a probe."""
     known = wide(fwd["known"])

@@ -56,7 +56,7 @@ from analyzer.tcp.duplicates import (
 )
 from analyzer.tcp.endpoint import expire, receives, sends
 from analyzer.tcp.events import payload_on_wire, segment_events
-from analyzer.tcp.history import CARET, ZeekState, note_gap, note_segment, note_state, write_letter
+from analyzer.tcp.history import CARET, ZeekState, note_datagram, note_gap, note_segment, note_state, write_letter
 from analyzer.tcp.identities import Identities, identify
 from analyzer.tcp.letting_go import keep_slots, move_together, words_of
 from analyzer.tcp.measures import note_in_flight, note_silence, note_window
@@ -278,6 +278,8 @@ def reconstruct_batch(
             count_copy(sender, counts, number)
         else:
             remember(recent, fingerprint, place, sender, receiver, packets, i, ts_ns)
+            if wide(sender["packets"]) == 0:
+                note_datagram(connections[row], side)
             sender["packets"] = wide(sender["packets"]) + 1
             payload_len = wide(packets.payload_len[i])
             sender["payload_bytes"] = wide(sender["payload_bytes"]) + payload_len

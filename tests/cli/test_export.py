@@ -90,25 +90,87 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     assert "No such file or directory" in str(result.exception)
 
 
-def run_into(descriptor: int) -> subprocess.CompletedProcess[bytes]:
+@pytest.mark.parametrize(
+    ("name", "arguments", "begins"),
+    [
+        ("out.csv", [], b"schema,record,connection,"),
+        ("OUT.CSV", ["--records", "packets"], b"schema,record,packet,"),
+        ("out.jsonl", [], b'{"schema":1,'),
+        ("conn.log", [], b"#separator"),
+        ("other.log", [], b'{"schema":1,'),
+        ("out", [], b'{"schema":1,'),
+        ("out.csv", ["--format", "jsonl"], b'{"schema":1,'),
+        ("out.jsonl", ["--format", "zeek-json"], b'{"ts":'),
+    ],
+)
+def test_the_name_of_the_file_says_the_format(name: str, arguments: list[str], begins: bytes, tmp_path: Path) -> None:
+    assert export(CAPTURE, "-o", str(tmp_path / name), *arguments).exit_code == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    path = tmp_path / "out.parquet"
+    assert export(CAPTURE, "-o", str(path)).exit_code == 0
+    octets = path.read_bytes()
+    assert (octets[:4], octets[-4:]) == (b"PAR1", b"PAR1")
+    cut = export("-", "--records", "packets", "--format", "parquet", octets=Path(CAPTURE).read_bytes()[:-10])
+    assert cut.exit_code == 1
+    assert cut.stdout_bytes[-4:] == b"PAR1"
+
+
+def test_parquet_is_not_for_a_terminal() -> None:
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    controlling, terminal = os.openpty()
+    try:
+        result = run_into(terminal, "--format", "parquet")
+    finally:
+        os.close(controlling)
+        os.close(terminal)
+    assert result.returncode == 2
+    assert result.stderr == b"tcpflow-view: Parquet is not for a terminal: write it to a file with -o, or into a pipe\n"
+
+
+def test_without_pyarrow_there_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = export(CAPTURE, "-o", str(tmp_path / "out.parquet"))
+    assert isinstance(result.exception, UsageError)
+    assert "pip install" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["zeek", "zeek-json"])
+def test_zeeks_log_has_no_packets(form: str) -> None:
+    result = export(CAPTURE, "--records", "packets", "--format", form)
+    assert isinstance(result.exception, UsageError)
+    assert "connections only" in str(result.exception)
+
+
+def run_into(descriptor: int, *more: str) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own, its standard output being this descriptor."""
-    arguments = [sys.executable, "-m", "analyzer", "export", CAPTURE, "--records", "packets"]
+    arguments = [sys.executable, "-m", "analyzer", "export", CAPTURE, "--records", "packets", *more]
     return subprocess.run(arguments, stdout=descriptor, stderr=subprocess.PIPE, check=False)
 
 
-def test_broken_pipe_ends_quietly() -> None:
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_broken_pipe_ends_quietly(form: str) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow")
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
-        result = run_into(write_end)
+        result = run_into(write_end, "--format", form)
     finally:
         os.close(write_end)
     assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk() -> None:
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_full_disk(form: str) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow")
     with open("/dev/full", "wb") as full:
-        result = run_into(full.fileno())
+        result = run_into(full.fileno(), "--format", form)
     assert result.returncode == 2
     assert result.stderr == b"tcpflow-view: standard output: cannot write: No space left on device\n"

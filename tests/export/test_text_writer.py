@@ -1,4 +1,4 @@
-"""Records as JSON Lines: every value of every row, in the contract's order, from compiled and interpreted kernels."""
+"""Records as text: every value of every row, in the contract's order, from compiled and interpreted kernels."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.export import jsonl
-from analyzer.export.jsonl import write_connections, write_packets
+from analyzer.export import text_writer as writers
+from analyzer.export.schema import fields_of
+from analyzer.export.text_writer import text_writer
 from analyzer.tables import Frames, Labels, Packets, Rows
 from tests.export.rows import connection_record, connection_rows, kernels, packet_record, packet_rows
 
 MODES = ["always", "never"]
+FORMS = ["jsonl", "csv", "zeek", "zeek-json"]
 
 
-def connection_lines(connections: Rows, endpoints: Rows, count: int) -> bytes:
+def connection_lines(connections: Rows, endpoints: Rows, count: int, form: str = "jsonl") -> bytes:
     out = io.BytesIO()
-    write_connections(out, connections, endpoints, count)
+    writer = text_writer(form, "connections", out)
+    writer.connections(connections, endpoints, count)
+    writer.close()
     return out.getvalue()
 
 
-def packet_lines(frames: Frames, packets: Packets, labels: Labels) -> bytes:
+def packet_lines(frames: Frames, packets: Packets, labels: Labels, form: str = "jsonl") -> bytes:
     out = io.BytesIO()
-    write_packets(out, frames, packets, labels)
+    text_writer(form, "packets", out).packets(frames, packets, labels)
     return out.getvalue()
 
 
@@ -56,23 +60,26 @@ def test_packets(mode: str, seed: int, n: int) -> None:
     assert lines.decode("ascii").splitlines() == text_of([packet_record(*batch, i) for i in range(n)])
 
 
-def test_compiled_as_interpreted() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_compiled_as_interpreted(form: str) -> None:
     rows, batch = connection_rows(5, 300), packet_rows(6, 300)
     written = []
     for mode in MODES:
         with kernels(mode):
-            written.append((connection_lines(*rows, 300), packet_lines(*batch)))
+            packets = b"" if form.startswith("zeek") else packet_lines(*batch, form)
+            written.append((connection_lines(*rows, 300, form), packets))
     assert written[0] == written[1]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_blocks_do_not_show(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_blocks_do_not_show(form: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, batch = connection_rows(7, 50), packet_rows(8, 50)
     with kernels(mode):
-        whole = connection_lines(*rows, 50), packet_lines(*batch)
-        monkeypatch.setattr(jsonl, "CONNECTION_ROWS", 7)
-        monkeypatch.setattr(jsonl, "PACKET_ROWS", 9)
-        assert (connection_lines(*rows, 50), packet_lines(*batch)) == whole
+        whole = connection_lines(*rows, 50, form), packet_lines(*batch, "csv")
+        monkeypatch.setattr(writers, "CONNECTION_ROWS", 7)
+        monkeypatch.setattr(writers, "PACKET_ROWS", 9)
+        assert (connection_lines(*rows, 50, form), packet_lines(*batch, "csv")) == whole
 
 
 def test_rows_beyond_the_count_are_not_written() -> None:
@@ -80,6 +87,13 @@ def test_rows_beyond_the_count_are_not_written() -> None:
     lines = connection_lines(connections, endpoints, 3).splitlines()
     assert [json.loads(line)["connection"] for line in lines] == [1, 2, 3]
     assert connection_lines(connections, endpoints, 0) == b""
+
+
+@pytest.mark.parametrize("records", ["connections", "packets"])
+def test_nothing_is_a_line_of_names_in_csv(records: str) -> None:
+    names = ",".join(field.name for field in fields_of(records)).encode() + b"\n"
+    nothing = connection_lines(*connection_rows(1, 0), 0, "csv"), packet_lines(*packet_rows(10, 0), "csv")
+    assert nothing[records == "packets"] == names
 
 
 def test_a_batch_without_packets() -> None:
