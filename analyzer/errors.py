@@ -4,6 +4,7 @@
     ├── CaptureOpenError      the input cannot be opened: no such file, no permission
     ├── CaptureFormatError    the bytes are not a capture, or stop being one at some offset
     ├── FilterError           libpcap refuses the filter expression, or there is no compiler for it
+    ├── TsharkError           tshark is there, and fails
     └── UsageError            the request makes no sense: an unknown connection number, an unreadable hosts file
 
 Packets never raise: whatever bytes they carry, they have a row with a status.
@@ -39,6 +40,10 @@ class CaptureFormatError(AnalyzerError):
 
 class FilterError(AnalyzerError):
     """A filter expression that libpcap refuses (the text is libpcap's), or no libpcap to ask."""
+
+
+class TsharkError(AnalyzerError):
+    """tshark crashed, stopped, or gave what cannot be read; what does not need it goes on."""
 
 
 class UsageError(AnalyzerError):
