@@ -5,6 +5,7 @@
     ├── CaptureFormatError    the bytes are not a capture, or stop being one at some offset
     ├── FilterError           libpcap refuses the filter expression, or there is no compiler for it
     ├── MissingOctetsError    what a side said is not all in the capture
+    ├── TsharkError           tshark is there, and fails
     └── UsageError            the request makes no sense: an unknown connection number, an unreadable hosts file
 
 Packets never raise: whatever bytes they carry, they have a row with a status.
@@ -44,6 +45,10 @@ class FilterError(AnalyzerError):
 
 class MissingOctetsError(AnalyzerError):
     """Octets that a side sent are not in the capture: packets were not captured, or cut."""
+
+
+class TsharkError(AnalyzerError):
+    """tshark crashed, stopped, or gave what cannot be read; what does not need it goes on."""
 
 
 class UsageError(AnalyzerError):

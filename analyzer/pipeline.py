@@ -226,8 +226,9 @@ def lives(
     *,
     most_packets: int = 20_000,
     on_batch: Callable[[Run], None] | None = None,
+    also: Callable[[Batch], None] = lambda batch: None,
 ) -> dict[int, Life]:
-    """Take a capture once more for every packet of the connections with these numbers.
+    """Take a capture once more for every packet of the connections with these numbers; ``also`` is given each batch.
 
     Of a connection with more than ``most_packets`` the first and the last halves of that number are kept. Raises
     CaptureOpenError when the capture no longer has one of them: it was changed since it was surveyed.
@@ -236,6 +237,7 @@ def lives(
     with Run(source, filter_expression, known_servers) as run:
         for batch in run:
             kept.add(batch)
+            also(batch)
             if on_batch:
                 on_batch(run)
     found = kept.found()

@@ -29,7 +29,7 @@ from analyzer.capture.pcapng import BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE
 from analyzer.errors import AnalyzerError
 from analyzer.jit import fastest, kernel, wide
 from analyzer.language import _, counted, reason
-from analyzer.tables import I64, U8, U32, Frames
+from analyzer.tables import I64, U8, U16, U32, Frames
 
 _SECOND = 1_000_000_000
 
@@ -58,7 +58,7 @@ class _Records(NamedTuple):
 
 
 class CaptureWriter:
-    """Writes batches of frames, all of one link type.
+    """Writes batches of frames, all of one link type; in pcapng of several, where ``mixes_linktypes`` says so.
 
     Attributes: ``paths`` the files there are, the one being written last; ``packets`` written so far;
     ``has_latest_only`` whether files may have been removed.
@@ -80,12 +80,15 @@ class CaptureWriter:
         rotate_bytes: int = 0,
         rotate_ns: int = 0,
         keep_files: int = 0,
+        mixes_linktypes: bool = False,
     ) -> None:
         self.paths: list[Path] = []
         self.packets = 0
         self.has_latest_only = keep_files > 0
         self._path = Path(path)
         self._pcapng = self._path.suffix.lower() == ".pcapng"
+        self._linktypes, self._snaplen = [linktype], snaplen
+        self._mixes_linktypes = mixes_linktypes
         if self._pcapng:
             self._header = _pcapng_header(linktype, snaplen, interface)
         else:
@@ -115,6 +118,9 @@ class CaptureWriter:
     def write(self, frames: Frames) -> None:
         """Append a batch: when this returns, its packets can be read from the file."""
         records = (_pcapng_records if self._pcapng else _pcap_records)(frames)
+        if self._mixes_linktypes:
+            self._describe(frames.linktype)
+            records = _pcapng_records(frames, np.argmax(frames.linktype[:, np.newaxis] == self._linktypes, axis=1))
         first, count = 0, len(frames.start)
         while first < count:
             last = self._last_that_fits(frames.ts_ns, records.lengths, first)
@@ -126,10 +132,18 @@ class CaptureWriter:
             self.packets += last - first
             first = last
 
+    def _describe(self, linktypes: U16) -> None:
+        """Describe an interface for each link type that has none."""
+        for linktype in np.setdiff1d(linktypes, self._linktypes).tolist():
+            self._linktypes.append(linktype)
+            description = _description(linktype, self._snaplen, "")
+            self._header += description
+            self._append([memoryview(description)])
+
     def _last_that_fits(self, ts_ns: I64, lengths: I64, first: int) -> int:
         """One after the last row, from ``first`` on, that belongs into the file at hand."""
         last = len(lengths)
-        is_empty = self._size == len(self._header)
+        is_empty = self._size <= len(self._header)
         if self._rotate_ns:
             now = int(ts_ns[first])
             if self._first_ns < 0:
@@ -204,13 +218,18 @@ class CaptureWriter:
 
 
 def _pcapng_header(linktype: int, snaplen: int, interface: str) -> bytes:
-    """A section header and the description of the interface, with times in nanoseconds."""
+    """A section header and the description of the interface."""
     section = struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, -1)
+    return _block(SECTION_HEADER, section) + _description(linktype, snaplen, interface)
+
+
+def _description(linktype: int, snaplen: int, interface: str) -> bytes:
+    """The description of an interface, with times in nanoseconds."""
     description = struct.pack("<HHI", linktype, 0, snaplen)
     for code, value in ((_OPTION_NAME, interface.encode()), (_OPTION_TSRESOL, b"\x09"), (_OPTION_END, b"")):
         if value or code == _OPTION_END:
             description += struct.pack("<HH", code, len(value)) + value.ljust(padded(len(value)), b"\0")
-    return _block(SECTION_HEADER, section) + _block(INTERFACE_DESCRIPTION, description)
+    return _block(INTERFACE_DESCRIPTION, description)
 
 
 def _block(kind: int, body: bytes) -> bytes:
@@ -226,10 +245,11 @@ def _pcap_records(frames: Frames) -> _Records:
     return _Records(_rows(heads), np.empty((len(heads), 0), np.uint8), 1, lengths)
 
 
-def _pcapng_records(frames: Frames) -> _Records:
+def _pcapng_records(frames: Frames, interfaces: I64 | int = 0) -> _Records:
     heads = np.empty(len(frames.start), _BLOCK)
     lengths = (frames.caplen.astype(np.int64) + 3) // 4 * 4 + _BLOCK.itemsize + 4
-    heads["type"], heads["length"], heads["interface"] = ENHANCED_PACKET, lengths, 0
+    heads["type"], heads["length"] = ENHANCED_PACKET, lengths
+    heads["interface"] = interfaces
     heads["ts_high"], heads["ts_low"] = np.divmod(frames.ts_ns, 1 << 32)
     heads["caplen"], heads["origlen"] = frames.caplen, frames.origlen
     return _Records(_rows(heads), _rows(lengths.astype("<u4")), 4, lengths)

@@ -30,6 +30,7 @@ COMMANDS = {
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
     "report": "Write a page with pictures that needs nothing else, to be sent to others.",
     "export": "Write records of connections or packets for machines.",
+    "verify": "Compare our analysis with tshark's, packet by packet.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
     "completion": "Print the script that makes bash, zsh or fish complete our commands.",
     "config": "Show the file of your defaults, and what is in force.",

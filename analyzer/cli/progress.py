@@ -64,3 +64,45 @@ def _bar(label: str, size: int | None) -> Progress:
     bar.add_task(label, total=size, packets="")
     bar.start()
     return bar
+
+
+class CountingProgress:
+    """The same for what another program does packet by packet; ``tick`` is called with how many it has done."""
+
+    def __init__(self, label: str, packets: int) -> None:
+        self._label, self._packets = label, packets
+        self._wanted = sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def tick(self, done: int) -> None:
+        """Show how many packets are done."""
+        if not self._wanted:
+            return
+        if self._progress is None:
+            if time.monotonic() - self._began < _PATIENCE_S:
+                return
+            self._progress = _counting_bar(self._label, self._packets)
+        self._progress.update(self._progress.task_ids[0], completed=done)
+
+
+def _counting_bar(label: str, packets: int) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    bar.add_task(label, total=packets)
+    bar.start()
+    return bar

@@ -9,18 +9,20 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
 import click
 
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of
-from analyzer.cli import colors, servers, straced
+from analyzer.cli import colors, dissected, servers, straced
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
+from analyzer.cli.dissected import Dissection
 from analyzer.cli.ending import end
 from analyzer.cli.piped import survey_piped
 from analyzer.cli.progress import ReadingProgress
@@ -35,7 +37,7 @@ from analyzer.render.addresses import endpoint
 from analyzer.render.screen import screen_of
 from analyzer.render.state_svg import state_svg
 from analyzer.render.table import ADVICE, ADVICE_CHOSEN
-from analyzer.tables import Life, Protocol, Rows, Side, rows_of
+from analyzer.tables import Batch, Life, Protocol, Rows, Side, rows_of
 
 _INVITATION = text("-c N shows the life of connection N, -c 1,4-7 of several.")
 
@@ -48,6 +50,7 @@ Examples:
   tcpflow-view read capture.pcap --sort retransmitted
   tcpflow-view read capture.pcap -c 3 --states
   tcpflow-view read capture.pcap --strace server.log --strace client.log
+  tcpflow-view read capture.pcap -c 3 --dissect --decode-as tcp.port==1235,http
   zcat capture.pcap.gz | tcpflow-view read -
   tcpdump -U -w - -i lo port 1235 | tcpflow-view read -
 """
@@ -68,12 +71,15 @@ Examples:
 @click.option("--all", "whole", is_flag=True, help="Every row of the table, every packet and remark of a connection.")
 @click.option("--states", is_flag=True, help="Draw each side's way through the states of RFC 9293's figure 5.")
 @click.option("--states-svg", metavar="FILE", help="Write that picture of one connection to FILE, as SVG.")
+@dissected.options
+@click.option("--dissect-fields", is_flag=True, help="The same with all fields of each message, as a tree.")
 @colors.option
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], named: str | None, only: str | None,
     sort: str | None, server_ends: tuple[str, ...], has_calls: bool | None, strace_logs: tuple[str, ...],
-    whole: bool, states: bool, states_svg: str | None, color: str,
+    whole: bool, states: bool, states_svg: str | None, dissect: bool, decode_as: tuple[str, ...],
+    dissect_fields: bool, color: str,
 ) -> None:  # fmt: skip
     """Show the connections of a capture: who closed them, and each packet with both ends' states.
 
@@ -85,7 +91,13 @@ def command(
     expression = " ".join(filter_words)
     known = servers_named(server_ends, expression)
     logs = straced.read_logs(strace_logs)
+    dissect = dissect or dissect_fields
+    dissected.check(dissect=dissect, decode_as=decode_as)
     with ExitStack() as stack:
+        dissection = None
+        if dissect:
+            dissection = Dissection(decode_as, has_fields=dissect_fields, whole=whole)
+            stack.enter_context(dissection)
         source, first = stack.enter_context(_opened(file)), 0
         if isinstance(source, str) or source.seekable():
             if not isinstance(source, str):
@@ -106,7 +118,10 @@ def command(
             _check_one(run, told)
         if not isinstance(source, str):
             source.seek(first)
-        found = _lives(source, expression, told, known, whole)
+        also = dissection.choose(told) if dissection and told else _not_needed
+        found = _lives(source, expression, told, known, whole, also)
+        if dissection:
+            dissection.ask()
         lives_in_order = {number: found[number] for number in told}
         if states_svg is not None:
             _write_svg(run, told[0], found[told[0]], states_svg, file)
@@ -117,9 +132,13 @@ def command(
             watched.tie(lives_in_order)
             calls, beneath = watched.calls, partial(watched.beneath, screen=screen, whole=whole)
             settled, notices = watched.settled, watched.notices(screen)
+        below: list[Callable[[int], Iterable[str]]] = [beneath]
+        if dissection:
+            below.append(partial(dissection.beneath, screen=screen))
         write_summary(
             run, quality_of(run, expression), file, numbers, lives_in_order, screen, whole=whole, states=states,
-            advice=advice, calls=calls, beneath=beneath, settled=settled, expression=expression, notices=notices,
+            advice=advice, calls=calls, beneath=lambda number: chain.from_iterable(one(number) for one in below),
+            settled=settled, expression=expression, notices=notices,
         )  # fmt: skip
         if has_calls is None and calls is no_calls and any(_is_tcp(run, number) for number in told):
             hint = _("--calls shows the socket calls too.")
@@ -130,7 +149,18 @@ def command(
         screen.write(held_at_the_end(run, numbers, screen, watched.seen.reuse() if watched else {}))
         if numbers and not told:
             screen.write([f" {_(_INVITATION)}"])
+        if dissection:
+            hint = _("--all leaves nothing out.")
+            screen.write(f" {told} {hint}" for told in dissection.left_out_told())
+    if dissection:
+        dissected.complain(dissection)
     end(context, run.capture)
+    if dissection and dissection.trouble:
+        context.exit(1)
+
+
+def _not_needed(batch: Batch) -> None:
+    """Nobody else needs the packets."""
 
 
 def _nothing(number: int) -> Iterable[str]:
@@ -180,11 +210,12 @@ def _write_svg(run: Run, number: int, life: Life, output: str, file: str) -> Non
 
 
 def _lives(
-    source: str | BinaryIO, expression: str, numbers: Sequence[int], known: Rows, whole: bool
-) -> dict[int, Life]:
-    """The packets of the connections with these numbers, which takes a second pass."""
+    source: str | BinaryIO, expression: str, numbers: Sequence[int], known: Rows, whole: bool,
+    also: Callable[[Batch], None],
+) -> dict[int, Life]:  # fmt: skip
+    """The packets of the connections with these numbers, which takes a second pass; ``also`` gets the batches."""
     if not numbers:
         return {}
     bound = {"most_packets": sys.maxsize} if whole else {}
     with ReadingProgress(_("following")) as progress:
-        return lives(source, expression, numbers, known, on_batch=progress.tick, **bound)
+        return lives(source, expression, numbers, known, on_batch=progress.tick, also=also, **bound)

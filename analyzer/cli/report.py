@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -16,11 +13,13 @@ import click
 
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of, story_of
-from analyzer.cli import servers
+from analyzer.cli import dissected, servers
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
+from analyzer.cli.dissected import Dissection
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
+from analyzer.cli.twice import twice
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.explain.quality import Quality
@@ -55,6 +54,7 @@ Examples:
   tcpflow-view report capture.pcap -o report.html --only refused,reset,troubled
   tcpflow-view report capture.pcap -o report.html -c 3 --svg pictures
   tcpflow-view report capture.pcap -o report.html --anonymize --no-payload
+  tcpflow-view report capture.pcap -o report.html --dissect
 """
 
 
@@ -92,11 +92,12 @@ EVERYTHING = Wanted(None, None, None, MOST_PACKETS, has_payload=True, anonymous=
 )  # fmt: skip
 @click.option("--svg", metavar="DIR", help="Write the drawings of the connections told in detail there, too.")
 @servers.option
+@dissected.options
 @click.pass_context
 def command(
     context: click.Context, file: str, filter_words: tuple[str, ...], output: str, named: str | None, only: str | None,
     sort: str | None, most_packets: int, no_payload: bool, anonymize: bool, svg: str | None,
-    server_ends: tuple[str, ...],
+    server_ends: tuple[str, ...], dissect: bool, decode_as: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write a page that tells of a capture: a single HTML file that needs no network, to be sent to others.
 
@@ -106,16 +107,28 @@ def command(
     """
     expression = " ".join(filter_words)
     wanted = Wanted(named, only, sort, most_packets, not no_payload, anonymize)
+    dissected.check(dissect=dissect, decode_as=decode_as)
+    if dissect and anonymize:
+        raise UsageError(_("--dissect does not go with --anonymize: what tshark says has addresses and names in it"))
+    if dissect and no_payload:
+        raise UsageError(_("--dissect does not go with --no-payload: it is what the programs said that it decodes"))
     with ExitStack() as stack:
-        source = stack.enter_context(_twice(file)) if file == "-" else file
+        dissection = stack.enter_context(Dissection(decode_as, has_fields=True)) if dissect else None
+        source = stack.enter_context(twice(file)) if file == "-" else file
         if file != "-" and not os.path.isfile(file):
-            source = stack.enter_context(_twice(file)) if os.path.exists(file) else file
-        run = write_report(source, file, expression, servers_named(server_ends, expression), output, wanted, svg)
+            source = stack.enter_context(twice(file)) if os.path.exists(file) else file
+        known = servers_named(server_ends, expression)
+        run = write_report(source, file, expression, known, output, wanted, svg, dissection)
+    if dissection:
+        dissected.complain(dissection)
     end(context, run.capture)
+    if dissection and dissection.trouble:
+        context.exit(1)
 
 
 def write_report(
-    source: str | BinaryIO, file: str, expression: str, known: Rows, output: str, wanted: Wanted, svg: str | None = None
+    source: str | BinaryIO, file: str, expression: str, known: Rows, output: str, wanted: Wanted,
+    svg: str | None = None, dissection: Dissection | None = None,
 ) -> Run:  # fmt: skip
     """Read the source, which people know as ``file``, twice, and write the page; gives the first run."""
     marks = Marks()
@@ -137,13 +150,18 @@ def write_report(
     pseudonyms = Pseudonyms() if wanted.anonymous else None
     title = _("a capture") if wanted.anonymous else _("standard input") if file == "-" else os.path.basename(file)
     with destination(None if output == "-" else output, file) as out:
-        details = _Details(source, expression, known, run, numbers, wanted, pseudonyms)
+        details = _Details(source, expression, known, run, numbers, wanted, pseudonyms, dissection)
         rows = pseudonyms.rows(connections) if pseudonyms else connections
         report = overview(found, rows, endpoints, marks) | {
             "file": visible(title),
             "filter": visible("" if wanted.anonymous else expression),
             "told": list(numbers),
-            "leftOut": told(lambda: left_out(len(connections), len(numbers), wanted.has_payload, wanted.anonymous)),
+            "leftOut": told(
+                lambda: [
+                    *left_out(len(connections), len(numbers), wanted.has_payload, wanted.anonymous),
+                    *(dissection.left_out_told() if dissection else ()),
+                ]
+            ),
         }
         if svg is not None:
             _write_drawings(details, found, svg)
@@ -157,9 +175,9 @@ class _Details:
 
     def __init__(
         self, source: str | BinaryIO, expression: str, known: Rows, run: Run, numbers: Sequence[int], wanted: Wanted,
-        pseudonyms: Pseudonyms | None,
+        pseudonyms: Pseudonyms | None, dissection: Dissection | None,
     ) -> None:  # fmt: skip
-        self._run, self._wanted, self._pseudonyms = run, wanted, pseudonyms
+        self._run, self._wanted, self._pseudonyms, self._dissection = run, wanted, pseudonyms, dissection
         self._row = dict(zip(numbers, rows_of(run.connections[: run.count], numbers).tolist(), strict=True))
         packets = [int(run.endpoints[row]["packets"].sum()) for row in self._row.values()]
         given = shares(packets, wanted.most_packets)
@@ -172,11 +190,14 @@ class _Details:
 
     def _collect(self, source: str | BinaryIO, expression: str, known: Rows, most: int) -> None:
         lives, kept = Lives(self._row, max(most, max(self._shares.values()))), KeptFrames(self._shares)
+        also = self._dissection.choose(self._row) if self._dissection else None
         with Run(source, expression, known) as run, ReadingProgress(_("following")) as progress:
             streams = Streams(run, [range(number, number + 1) for number in self._row])
             for batch in run:
                 lives.add(batch)
                 kept.add(batch)
+                if also:
+                    also(batch)
                 if self._wanted.has_payload:
                     for number, item in streams.add(batch):
                         self._said[number].add(item)
@@ -185,6 +206,8 @@ class _Details:
             for number, item in streams.finish():
                 self._said[number].add(item)
         self._lives, self._frames = lives.found(), kept.found()
+        if self._dissection:
+            self._dissection.ask({frame.number for frames in self._frames.values() for frame in frames})
 
     def told(self, found: Quality) -> Iterator[Told]:
         """The connections, one after the other."""
@@ -196,6 +219,7 @@ class _Details:
                 self._lives[number], int(self._run.endpoints[row]["packets"].sum()), treated[number],
                 {frame.number: lines[frame.number] for frame in treated[number]},
                 self._said[number] if self._wanted.has_payload else None, self._run.last_ns,
+                self._dissection.of(number) if self._dissection else [],
             )  # fmt: skip
 
     def _story(self, row: int, life: Life, found: Quality) -> Story:
@@ -248,17 +272,3 @@ def _write_drawings(details: _Details, found: Quality, folder: str) -> None:
             path = str(Path(folder) / f"connection-{story.number}-{name}.svg")
             with destination(path, "", "--svg") as out:
                 out.write(svg.encode())
-
-
-def _twice(file: str) -> BinaryIO:
-    """What comes through a pipe, in a file without a name, for it is read twice."""
-    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-    if file == "-":
-        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-            raise UsageError(_("standard input is a terminal; give a file, or send a capture through a pipe"))
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    else:
-        with open(file, "rb") as pipe:
-            shutil.copyfileobj(pipe, copy)
-    copy.seek(0)
-    return copy

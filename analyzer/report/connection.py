@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from analyzer.dissect.told import Decoded, Field
 from analyzer.explain.events import remarkable
 from analyzer.explain.known_states import Known, states_of
 from analyzer.explain.walk import walk
@@ -18,6 +19,7 @@ from analyzer.render.remarks import MOST_OF_A_KIND, sentence
 from analyzer.render.segment import Segment, segments
 from analyzer.render.state_svg import STYLE, state_svg
 from analyzer.render.tunnels import MOST_TOLD
+from analyzer.render.untrusted import visible
 from analyzer.render.words import LOUD, events_of, flag_words, marked, state_word, troubles_of
 from analyzer.report.conversation import Conversation
 from analyzer.report.diagram import diagram, embedded
@@ -51,6 +53,8 @@ class Told(NamedTuple):
     """None where payload is left out."""
     until_ns: int
     """The end of the capture."""
+    decoded: Sequence[Decoded]
+    """What tshark makes of what was said, where somebody asked."""
 
 
 def connection_data(one: Told) -> dict[str, Any]:
@@ -70,6 +74,7 @@ def connection_data(one: Told) -> dict[str, Any]:
         "frames": [
             [b64encode(frame.octets).decode(), frame.origlen, frame.payload_start] for frame in one.frames
         ],
+        "decoded": _decoded(one),
         "conversation": one.conversation.data(one.frames) if one.conversation else None,
         "iss": [int(end["iss"]) if int(end["known"]) & KNOWS_ISS else None for end in story.endpoints],
     }  # fmt: skip
@@ -163,6 +168,19 @@ def _packets(story: Story, life: list[Segment], is_tcp: bool) -> dict[str, Any]:
         "names": [state_word(state, is_assumed) for is_assumed in (False, True) for state in State],
         "before": [client[0], server[0]],
     }
+
+
+def _decoded(one: Told) -> dict[str, Any]:
+    """tshark's line and tree by the packet's number, for packets that the page has."""
+    told = {frame.number for frame in one.frames}
+    return {
+        str(each.summary.packet): [visible(each.summary.protocol), visible(each.summary.info), _tree(each.tree)]
+        for each in one.decoded if each.summary.packet in told
+    }  # fmt: skip
+
+
+def _tree(fields: Sequence[Field]) -> list[Any]:
+    return [[visible(field.text), _tree(field.fields)] for field in fields]
 
 
 def _place(known: Known) -> int:

@@ -167,6 +167,10 @@ def receives(end: Rows, peer: Rows, packets: Packets, i: int, ts_ns: int, transi
         if not flags & SYN:
             return
         if acceptable:
+            if not known & KNOWS_SND:  # its SYN was not captured; the peer tells its number
+                end["iss"] = seq_add(ack, -1)
+                end["snd_nxt"] = ack
+                end["known"] = known | KNOWS_SND
             end["snd_una"] = ack
             move(end, Input.RCV_SYN_ACK, transitions, ts_ns)
         else:

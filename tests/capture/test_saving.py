@@ -221,3 +221,32 @@ def test_a_run_that_is_killed(tmp_path: Path, suffix: str) -> None:
         assert capture.damage is None or "cut" in str(capture.damage)
     assert len(packets) >= written
     assert all(packet.octets == bytes([i % 200] * (i % 200)) for i, packet in enumerate(packets))
+
+
+# ---------------------------------------------------------------- link types
+
+
+def test_several_link_types(tmp_path: Path) -> None:
+    """pcapng has an interface for each, described where it comes first."""
+    frames = made([b"abc", b"de", b"f"])
+    with CaptureWriter(tmp_path / "mixed.pcapng", 1, mixes_linktypes=True) as writer:
+        for linktypes in ([1, 1, 1], [113, 1, 276]):
+            writer.write(frames._replace(linktype=np.array(linktypes, np.uint16)))
+    with open_capture(tmp_path / "mixed.pcapng") as capture:
+        read = [linktype for batch in capture for linktype in batch.linktype.tolist()]
+        assert read == [1, 1, 1, 113, 1, 276]
+        assert [interface.linktype for interface in capture.interfaces] == [1, 113, 276]
+        assert capture.damage is None
+
+
+def test_rotated_files_describe_all_that_came_before(tmp_path: Path) -> None:
+    frames = made([b"abc", b"def"])._replace(linktype=np.array([1, 113], np.uint16))
+    with CaptureWriter(tmp_path / "mixed.pcapng", 1, mixes_linktypes=True, rotate_bytes=1) as writer:
+        writer.write(frames)
+        writer.write(frames)
+    read = []
+    for path in writer.paths:
+        with open_capture(path) as capture:
+            read += [linktype for batch in capture for linktype in batch.linktype.tolist()]
+            assert capture.damage is None
+    assert read == [1, 113, 1, 113]

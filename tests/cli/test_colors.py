@@ -22,6 +22,7 @@ SHOWING = [
     ["follow", CAPTURE],
     ["interfaces"],
     ["config"],
+    ["verify", CAPTURE],
 ]
 """Each command that shows something in colours without being root, with its arguments."""
 

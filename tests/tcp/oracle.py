@@ -9,8 +9,7 @@ observer promises besides:
 - what a sender says about itself is believed: who acknowledges an octet or a FIN has it, who answers a SYN,ACK had it;
 - a FIN counts for its receiver once everything before it has arrived;
 - a SYN's payload has arrived with it, unless the SYN,ACK says otherwise;
-- two FINs of which neither acknowledges the other have crossed;
-- a receive window has no right edge;
+- two FINs of which neither acknowledges the other have crossed; a receive window has no right edge;
 - 2MSL end by the clock of the capture, and a FIN that comes again begins them anew.
 
 Not modelled: events (event_oracle.py has them), counters, UDP. More than one stretch of octets ahead of a gap is beyond
@@ -377,6 +376,7 @@ def receive(me: End, peer: End, segment: Sent) -> None:
             me.rcv_nxt = beyond(seq, 1 + segment.payload_len)
             me.octets = set()
             if acceptable:
+                me.iss, me.snd_nxt = (beyond(ack, -1), ack) if me.snd_nxt is None else (me.iss, me.snd_nxt)
                 me.snd_una = ack
                 me.enter("ESTABLISHED", ts_ns)
                 take_fin(me, peer, ts_ns)

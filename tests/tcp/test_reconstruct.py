@@ -240,6 +240,13 @@ def test_an_empty_batch_is_nothing() -> None:
     assert len(labels.connection) == 0
 
 
+def test_acknowledgements_of_a_client_that_is_never_heard() -> None:
+    """The SYN-ACK tells its initial sequence number, and later ACKs count from there."""
+    labels = play("S > C SA 100 ack 1001\nS > C A 101 ack 1402\nS > C PA 101:301 ack 1780").labels
+    assert labels.ack.tolist() == [1, 402, 780]
+    assert labels.seq.tolist() == [0, 1, 1]
+
+
 def test_a_conversation_with_oneself_is_all_the_clients() -> None:
     made = play("C > S S 1\nS > C SA 1 ack 2", {"C": ("127.0.0.1", 5), "S": ("127.0.0.1", 5)})
     assert made.labels.side.tolist() == [0, 0]

@@ -69,6 +69,22 @@ const Packet = (() => {
     return cut ? [box, make("p", { class: "quiet" }, cut)] : [box];
   }
 
+  /** A line of tshark's tree, and those under it; the first levels are open. */
+  function branch([line, under], depth) {
+    if (!under.length) return make("li", {}, line);
+    return make("li", {}, make("details", { open: depth < 2 }, make("summary", {}, line), tree(under, depth + 1)));
+  }
+  const tree = (fields, depth) => make("ul", {}, ...fields.map((field) => branch(field, depth)));
+
+  /** What tshark decodes here, where the page was written with it. */
+  function decoded(one, packet) {
+    const told = one.decoded[packet];
+    if (!told) return [];
+    const [protocol, info, fields] = told;
+    const line = make("p", {}, make("strong", {}, protocol), ` ${info}`);
+    return [make("section", { class: "decoded", "aria-label": Words.say("Decoded by tshark") }, line, tree(fields, 0))];
+  }
+
   function show(detail) {
     shown = detail;
     const panel = at("packet");
@@ -87,6 +103,7 @@ const Packet = (() => {
       ...(event ? [make("p", { class: event[0] ? "event loud" : "event" }, Words.of(event[1]))] : []),
       facts(one, i),
       make("pre", { class: "tcpdump", tabindex: 0, "aria-label": Words.say("tcpdump's line") }, one.tcpdump[i]),
+      ...decoded(one, detail.packet),
       ...hex(one, i),
     );
   }
