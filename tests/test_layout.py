@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "strace": set(),
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
     "explain": {"language", "strace", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
-    "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "flaws", "streams", "errors"},
+    "compare": {"language", "explain", "tcp.states", "tcp.summary", "tables"},
+    "render": {"language", "compare", "explain", "tcp.states", "tcp.summary", "tables", "flaws", "streams", "errors"},
     "report": {
         "language",
         "render",
@@ -52,7 +53,7 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
-    "export": {"language", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
+    "export": {"language", "compare", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"language", "render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
     "cli": {
         "language",
@@ -61,6 +62,7 @@ MAY_IMPORT = {
         "render",
         "export",
         "pipeline",
+        "compare",
         "explain",
         "strace",
         "capture",
