@@ -39,8 +39,10 @@ MAY_IMPORT = {
     "dissect": {"language", "capture.saving", "tables", "errors"},
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
     "explain": {"language", "strace", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
+    "compare": {"language", "explain", "tcp.states", "tcp.summary", "tables"},
     "render": {
         "language",
+        "compare",
         "explain",
         "dissect",
         "tcp.states",
@@ -64,7 +66,7 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
-    "export": {"language", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
+    "export": {"language", "compare", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"language", "render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
     "api": {
         "language",
@@ -87,6 +89,7 @@ MAY_IMPORT = {
         "render",
         "export",
         "pipeline",
+        "compare",
         "explain",
         "strace",
         "dissect",

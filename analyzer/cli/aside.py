@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
 _MOST_KEPT = 16 << 20
 """Octets in memory, of all connections together; the others wait in a temporary file."""
+
+_PIECE = 1 << 20
+"""Octets read at once."""
 
 
 class Aside:
@@ -45,6 +49,16 @@ class Aside:
         octets = self._kept.pop(number, b"")
         self._kept_len -= len(octets)
         out.write(octets)
+
+    def pieces(self, number: int) -> Iterator[bytes]:
+        """The same in pieces, as often as it is wanted."""
+        for start, length in self._extents.get(number, ()):
+            assert self._file
+            for at in range(start, start + length, _PIECE):
+                self._file.seek(at)
+                yield self._file.read(min(_PIECE, start + length - at))
+        if kept := self._kept.get(number):
+            yield bytes(kept)
 
     def _put_away(self) -> None:
         if self._file is None:

@@ -9,9 +9,11 @@ from analyzer.pipeline import OpenCapture
 from analyzer.render.untrusted import visible
 
 
-def end(context: click.Context, capture: OpenCapture) -> None:
-    """End with status 1 and a warning when the capture was damaged; what could be read has been shown."""
-    if capture.damage:
-        told = _("warning: {damage}").format(damage=visible(str(capture.damage)))
-        click.echo(f"tcpflow-view: {told}", err=True)
+def end(context: click.Context, *captures: OpenCapture) -> None:
+    """End with status 1 and warnings where captures were damaged; what could be read has been shown."""
+    for capture in captures:
+        if capture.damage:
+            told = _("warning: {damage}").format(damage=visible(str(capture.damage)))
+            click.echo(f"tcpflow-view: {told}", err=True)
+    if any(capture.damage for capture in captures):
         context.exit(1)

@@ -28,6 +28,7 @@ COMMANDS = {
     "run": "Run a program, and show its socket calls beside its packets.",
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
+    "diff": "Compare two captures: what differs in their connections, what got lost between them.",
     "report": "Write a page with pictures that needs nothing else, to be sent to others.",
     "export": "Write records of connections or packets for machines.",
     "verify": "Compare our analysis with tshark's, packet by packet.",
@@ -51,6 +52,7 @@ Examples:
   tcpflow-view timeline capture.pcap port 1235
   tcpflow-view timeline --tcpdump -n -X capture.pcap
   tcpflow-view follow capture.pcap -c 3
+  tcpflow-view diff before.pcap after.pcap
   tcpflow-view report capture.pcap -o report.html
   tcpflow-view export capture.pcap --records connections --format jsonl
 """

@@ -16,6 +16,8 @@ from analyzer.render.screen import screen_of
 from tests.cli.terminal import PROGRAM, ROOT, SETSID, on_a_terminal
 
 CAPTURE = str(ROOT / "captures" / "made" / "loopback-echo-1235.pcap")
+REFUSED = str(ROOT / "captures" / "made" / "refused.pcap")
+
 SHOWING = [
     ["read", CAPTURE],
     ["timeline", CAPTURE],
@@ -23,6 +25,7 @@ SHOWING = [
     ["interfaces"],
     ["config"],
     ["verify", CAPTURE],
+    ["diff", CAPTURE, REFUSED],
 ]
 """Each command that shows something in colours without being root, with its arguments."""
 
@@ -55,7 +58,7 @@ def command(name: str) -> click.Command:
 @pytest.mark.parametrize(("environment", "is_colored"), WHOLE, ids=lambda value: str(value))
 def test_on_a_terminal(arguments: list[str], environment: dict[str, str], is_colored: bool) -> None:
     shown = on_a_terminal([*PROGRAM, *arguments, "--no-pager"], environment, lines=100)
-    assert shown.status == 0
+    assert shown.status == (arguments[0] == "diff")
     assert ("\x1b" in shown.text) == is_colored
     if environment in ({}, {"NO_COLOR": "1"}):
         for word in ("always", "never"):
