@@ -67,9 +67,11 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
+    "expect": {"language", "render", "export", "tcp.states", "errors"},
     "cli": {
         "language",
         "api",
+        "expect",
         "tui",
         "report",
         "render",

@@ -26,6 +26,7 @@ COMMANDS = {
     "timeline": "Print one line a packet: ours, or tcpdump's byte for byte.",
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
     "report": "Write a page with pictures that needs nothing else, to be sent to others.",
+    "check": "Check that connections are what they should be, in tests and in CI.",
     "export": "Write records of connections or packets for machines.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
 }
@@ -42,6 +43,7 @@ Examples:
   tcpflow-view follow capture.pcap -c 3
   tcpflow-view report capture.pcap -o report.html
   tcpflow-view export capture.pcap --records connections --format jsonl
+  tcpflow-view check capture.pcap
 """
 
 
