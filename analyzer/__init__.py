@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analyzer.api.analysis import Analysis, Connections, analyze
-    from analyzer.api.connection import Connection, Endpoint, Packet, PacketEvent, Phases, PhaseSpan, Sent, States
+    from analyzer.api.connection import (
+        Connection,
+        Endpoint,
+        Packet,
+        PacketEvent,
+        Phases,
+        PhaseSpan,
+        Sent,
+        States,
+        Visit,
+        Visits,
+    )
     from analyzer.api.packet_columns import PacketColumns
     from analyzer.errors import (
         AnalyzerError,
@@ -44,14 +55,18 @@ __all__ = [
     "Sent",
     "States",
     "UsageError",
+    "Visit",
+    "Visits",
     "analyze",
 ]
 
 _HOMES = {
     "analysis": ("Analysis", "Connections", "analyze"),
-    "connection": ("Connection", "Endpoint", "Packet", "PacketEvent", "PhaseSpan", "Phases", "Sent", "States"),
+    "connection": (
+        "Connection", "Endpoint", "Packet", "PacketEvent", "PhaseSpan", "Phases", "Sent", "States", "Visit", "Visits",
+    ),
     "packet_columns": ("PacketColumns",),
-}
+}  # fmt: skip
 _MODULES = {name: f"analyzer.api.{module}" for module, names in _HOMES.items() for name in names}
 
 

@@ -99,9 +99,10 @@ def test_the_articles_words() -> None:
 
 # ---------------------------------------------------------------- sources
 
-ROOMS = ("cli", "render", "explain")
+ROOMS = ("cli", "render", "explain", "expect")
 NO_TEXTS = {
     "cli/completing.py": "what shells say to each other",
+    "expect/description.py": "what the JSON Schema says to editors",
     "explain/seen_ends.py": "what strace says of an end",
     "render/arrow.py": "what stands on an arrow is TCP's, and tcpdump's words for it",
     "render/figure_5.py": "its labels are those of the figure in RFC 9293",

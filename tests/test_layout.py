@@ -81,9 +81,11 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
+    "expect": {"language", "render", "export", "tcp.states", "errors"},
     "cli": {
         "language",
         "api",
+        "expect",
         "tui",
         "report",
         "render",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, overload
 
-from analyzer.api.connection import Connection
+from analyzer.api.connection import Connection, Packets
 from analyzer.api.data_frames import Tabular
 from analyzer.api.material import Material, Rereadable
 from analyzer.api.packet_columns import PacketColumns
@@ -26,7 +26,7 @@ from analyzer.render.quality import quality
 from analyzer.render.screen import NARROWEST, Screen
 from analyzer.render.table import table
 from analyzer.streams import Gap, Piece, StreamItem
-from analyzer.tables import Batch, Life, Rows, Side
+from analyzer.tables import Batch, Life, Protocol, Rows, Side
 
 _BLOCK_CONNECTIONS = 1024
 """Connections whose records are made together, or whose packets are looked for together."""
@@ -56,17 +56,23 @@ def analyze(capture: Material, filter: str = "", *, servers: Sequence[str] = ())
 class Analysis:
     """A capture that was analysed: one row a connection in memory; packets are read again when they are asked for.
 
+    ``on_batch`` is called after each batch of the first pass.
+
     Attributes: ``path`` and ``filter`` as they were given.
     """
 
-    def __init__(self, capture: Material, filter: str = "", servers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, capture: Material, filter: str = "", servers: Sequence[str] = (), *,
+        on_batch: Callable[[Run], None] | None = None,
+    ) -> None:  # fmt: skip
         self._capture = Rereadable(capture)
         self._servers = servers_named(servers, filter)
         self.filter = filter
         self.path = self._capture.path
         with self._capture.opened() as source:
-            self._run = survey(source, filter, self._servers)
+            self._run = survey(source, filter, self._servers, on_batch=on_batch)
         self._lives: dict[int, Life] = {}
+        self._packets: tuple[int, Packets] | None = None
         self._said: dict[int, tuple[_Said, _Said]] = {}
         self._records: dict[int, dict[str, Any]] = {}
 
@@ -148,6 +154,13 @@ class Analysis:
             self._lives = {rows.start + i: found[number] for i, number in enumerate(numbers)}
         return self._lives[row]
 
+    def packets_of(self, row: int) -> Packets:
+        """The same as objects; those of the latest row that was asked for are kept."""
+        if self._packets is None or self._packets[0] != row:
+            is_tcp = self.rows[0][row]["protocol"] == Protocol.TCP
+            self._packets = row, Packets(self.life(row), bool(is_tcp))
+        return self._packets[1]
+
     def said(self, row: int, side: Side, gaps: bytes | None) -> bytes:
         """What a side of the connection in this row said; ``gaps`` as in ``Connection.bytes_from``."""
         if row not in self._said:
@@ -163,11 +176,11 @@ class Analysis:
             self._said = {rows.start + i: said[number] for i, number in enumerate(numbers)}
         return self._said[row][side].joined(gaps)
 
-    def ladder(self, row: int, width: int, *, whole: bool = False) -> str:
-        """The packets of the connection in this row between two lifelines."""
+    def ladder(self, row: int, screen: Screen, *, whole: bool, marked: Collection[int]) -> Iterator[str]:
+        """The packets of the connection in this row between two lifelines, line by line; some of them marked."""
         run, life = self._run, self.life(row)
         story = story_of(run, row, life, quality_of(run, self.filter), expression=self.filter)
-        return "\n".join(line.rstrip() for line in ladder(story, _screen(width), whole=whole))
+        return ladder(story, screen, whole=whole, marked=marked)
 
     def _block(self, row: int, weight: Callable[[Rows], int], most: int) -> range:
         """The row and those after it that are read together with it."""

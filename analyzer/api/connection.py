@@ -6,17 +6,18 @@ None. Sides are ``client`` and ``server``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from analyzer.errors import UsageError
-from analyzer.explain.walk import walk
+from analyzer.explain import walk
 from analyzer.export.connections import PROTOCOL_WORDS, STATE_WORDS
 from analyzer.export.packets import EVENT_WORDS, FLAG_WORDS, PHASE_WORDS, SIDE_WORDS
 from analyzer.language import _
 from analyzer.render.addresses import address, port
+from analyzer.render.screen import NARROWEST, Screen
 from analyzer.tables import ACK, Life, Side
 
 if TYPE_CHECKING:
@@ -43,6 +44,25 @@ class States(NamedTuple):
 
     client: tuple[str, ...]
     server: tuple[str, ...]
+
+
+class Visit(NamedTuple):
+    """A state that a side was in."""
+
+    state: str
+    packet: int | None
+    """Number of the packet that led there; None where the side was there before the first one."""
+    ts_ns: int
+    """When; the first packet's time where it was there before."""
+    is_assumed: bool
+    """Nothing that the side sent shows it."""
+
+
+class Visits(NamedTuple):
+    """The states of ``States``, each with what led there."""
+
+    client: tuple[Visit, ...]
+    server: tuple[Visit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,15 +328,20 @@ class Connection:
     @property
     def states(self) -> States:
         """The states that each side went through."""
+        return States(*(tuple(visit.state for visit in side) for side in self.visits))
+
+    @property
+    def visits(self) -> Visits:
+        """The same states with the packets that led there."""
         if self.protocol != "tcp":
-            return States((), ())
-        paths = walk(self._analysis.life(self._row))
-        return States(*(tuple(STATE_WORDS[visit.state] for visit in path) for path in paths))
+            return Visits((), ())
+        paths = walk.walk(self._analysis.life(self._row))
+        return Visits(*(tuple(map(_visit, path)) for path in paths))
 
     @property
     def packets(self) -> Packets:
         """Its packets, in the order of the capture."""
-        return Packets(self._analysis.life(self._row), self.protocol == "tcp")
+        return self._analysis.packets_of(self._row)
 
     @property
     def events(self) -> tuple[PacketEvent, ...]:
@@ -337,9 +362,26 @@ class Connection:
             raise UsageError(_("a side is client or server, not {side}").format(side=side))
         return self._analysis.said(self._row, Side[side.upper()], gaps)
 
-    def ladder(self, width: int = 100, *, whole: bool = False) -> str:
-        """Its packets between two lifelines, as ``tcpflow-view read`` draws them; ``whole``: nothing is left out."""
-        return self._analysis.ladder(self._row, width, whole=whole)
+    def ladder(self, width: int = 100, *, whole: bool = False, marked: int | Collection[int] = ()) -> str:
+        """Its packets between two lifelines, as ``tcpflow-view read`` draws them.
+
+        ``whole``: nothing is left out. ``marked`` is the number of a packet that is pointed at, or several.
+        """
+        screen = Screen(width=max(width, NARROWEST))
+        return "\n".join(line.rstrip() for line in self.drawn(screen, whole=whole, marked=marked))
+
+    def drawn(self, screen: Screen, *, whole: bool = False, marked: int | Collection[int] = ()) -> Iterator[str]:
+        """The ladder's lines for a screen."""
+        numbers = (marked,) if isinstance(marked, int) else marked
+        return self._analysis.ladder(self._row, screen, whole=whole, marked=numbers)
+
+
+def _visit(visit: walk.Visit) -> Visit:
+    return Visit(STATE_WORDS[visit.state], visit.packet or None, visit.entered_ns, visit.is_assumed)
+
+
+_MOST_KEPT = 100_000
+"""Packets of one connection that stay as objects once they were made."""
 
 
 class Packets(Sequence[Packet]):
@@ -347,6 +389,7 @@ class Packets(Sequence[Packet]):
 
     def __init__(self, life: Life, is_tcp: bool) -> None:
         self._life, self._is_tcp = life, is_tcp
+        self._made: list[Packet] = []
 
     def __len__(self) -> int:
         return len(self._life.number)
@@ -366,7 +409,9 @@ class Packets(Sequence[Packet]):
         return self._packet(index % len(self))
 
     def __iter__(self) -> Iterator[Packet]:
-        return map(self._packet, range(len(self)))
+        if not self._made and len(self) <= _MOST_KEPT:
+            self._made = [self._packet(i) for i in range(len(self))]
+        return iter(self._made) if self._made else map(self._packet, range(len(self)))
 
     def _packet(self, i: int) -> Packet:
         life, is_tcp = self._life, self._is_tcp

@@ -30,6 +30,7 @@ COMMANDS = {
     "follow": "Show what the two sides of a connection say, as text or byte for byte.",
     "diff": "Compare two captures: what differs in their connections, what got lost between them.",
     "report": "Write a page with pictures that needs nothing else, to be sent to others.",
+    "check": "Check that connections are what they should be, in tests and in CI.",
     "export": "Write records of connections or packets for machines.",
     "verify": "Compare our analysis with tshark's, packet by packet.",
     "interfaces": "Show where live can listen, and what it lacks to do so.",
@@ -55,6 +56,7 @@ Examples:
   tcpflow-view diff before.pcap after.pcap
   tcpflow-view report capture.pcap -o report.html
   tcpflow-view export capture.pcap --records connections --format jsonl
+  tcpflow-view check capture.pcap
 """
 
 

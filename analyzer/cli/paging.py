@@ -31,7 +31,7 @@ from analyzer.render.screen import cells
 if TYPE_CHECKING:
     from subprocess import Popen
 
-PAGED = frozenset({"config", "diff", "follow", "read", "timeline", "verify"})
+PAGED = frozenset({"check", "config", "diff", "follow", "read", "timeline", "verify"})
 """Commands whose result a person reads; none of them is live, unless it reads a pipe."""
 
 OWN_VARIABLE, VARIABLE = "TCPFLOW_VIEW_PAGER", "PAGER"

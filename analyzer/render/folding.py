@@ -3,7 +3,7 @@ the first in trouble. What lies between is folded into one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from analyzer.render.segment import Segment
 
@@ -26,9 +26,12 @@ def phase_runs(life: list[Segment]) -> Iterator[range]:
             start = index
 
 
-def folded(life: list[Segment], run: range) -> Iterator[int | range]:
-    """The indexes of one phase in order: of a packet to show, or a range of packets to fold."""
-    hidden = [index for index in run if not _is_kept(life, run, index)]
+def folded(life: list[Segment], run: range, marked: Collection[int] = ()) -> Iterator[int | range]:
+    """The indexes of one phase in order: of a packet to show, or a range of packets to fold.
+
+    The packets with the numbers ``marked`` are shown.
+    """
+    hidden = [index for index in run if not _is_kept(life, run, index) and life[index].number not in marked]
     troubled = [index for index in hidden if life[index].troubled][:TROUBLED]
     shown = set(run).difference(hidden).union(troubled)
     start = run.start

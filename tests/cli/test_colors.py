@@ -24,6 +24,7 @@ SHOWING = [
     ["follow", CAPTURE],
     ["interfaces"],
     ["config"],
+    ["check", CAPTURE],
     ["verify", CAPTURE],
     ["diff", CAPTURE, REFUSED],
 ]

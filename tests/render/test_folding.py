@@ -45,3 +45,10 @@ def test_nothing_is_lost() -> None:
     run = range(20, 190)
     seen = [index for item in folded(life, run) for index in ([item] if isinstance(item, int) else item)]
     assert seen == [*run]
+
+
+def test_a_marked_packet_is_shown() -> None:
+    life = [segment(number=index + 1) for index in range(100)]
+    assert [index for index in folded(life, range(100), {51}) if isinstance(index, int)] == [
+        *range(FIRST), 50, *range(100 - LAST, 100),
+    ]  # fmt: skip

@@ -1,0 +1,133 @@
+"""What came of the expectations, for machines: a JSON document, JUnit's XML, GitHub's annotations."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from xml.etree import ElementTree
+
+from analyzer.expect.expectations import path_text
+from analyzer.expect.judging import Checked, Result
+from analyzer.expect.telling import name_of, place
+from analyzer.render.untrusted import visible
+
+_LADDER_WIDTH = 100
+_MOST_LADDERS = 20
+"""Failures of one capture that come with a ladder."""
+
+
+def json_document(all_checked: Sequence[Checked]) -> str:
+    """All captures with all their expectations."""
+    document = {"captures": [_capture(checked) for checked in all_checked]}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _capture(checked: Checked) -> dict[str, object]:
+    return {
+        "capture": checked.capture,
+        "expectations": checked.expectations.path,
+        "met": not checked.faults and not checked.error,
+        "error": checked.error or None,
+        "results": [_result(checked, result) for result in checked.results],
+    }
+
+
+def _result(checked: Checked, result: Result) -> dict[str, object]:
+    fault = result.fault
+    return {
+        "expectation": path_text(result.path),
+        "name": result.name or None,
+        "line": checked.expectations.line(result.path) or None,
+        "connection": result.connection.number if result.connection else None,
+        "met": fault is None,
+        "text": fault.text if fault else None,
+        "packet": (fault.packet or None) if fault else None,
+    }
+
+
+# ---------------------------------------------------------------- JUnit
+
+
+def junit(all_checked: Sequence[Checked], now: datetime) -> bytes:
+    """JUnit's XML: a testsuite a capture, a testcase an expectation.
+
+    It has all that the stricter of the schemas in use ask for: empty properties and outputs, ``hostname``, times.
+    """
+    suites = ElementTree.Element("testsuites")
+    for number, checked in enumerate(all_checked):
+        suite = ElementTree.SubElement(
+            suites, "testsuite", name=_legal(checked.capture), package="tcpflow-view", id=str(number),
+            tests=str(len(checked.results) or 1), failures=str(len(checked.faults)),
+            errors=str(int(bool(checked.error))), skipped="0", time="0",
+            timestamp=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), hostname="localhost",
+        )  # fmt: skip
+        ElementTree.SubElement(suite, "properties")
+        ladders = 0
+        for result in checked.results:
+            case = _testcase(suite, checked, name_of(result))
+            if result.fault:
+                failure = ElementTree.SubElement(case, "failure", type="expectation", message=_legal(result.fault.text))
+                lines = [result.fault.text, place(checked, result), ""]
+                if result.connection and ladders < _MOST_LADDERS:
+                    ladders += 1
+                    lines.append(result.connection.ladder(_LADDER_WIDTH, marked=result.fault.packet))
+                failure.text = _legal("\n".join(lines))
+        if not checked.results:
+            case = _testcase(suite, checked, "capture")
+            if checked.error:
+                error = ElementTree.SubElement(case, "error", type="error", message=_legal(checked.error))
+                error.text = _legal(checked.error)
+        ElementTree.SubElement(suite, "system-out")
+        ElementTree.SubElement(suite, "system-err")
+    ElementTree.indent(suites)
+    document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _testcase(suite: ElementTree.Element, checked: Checked, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", name=_legal(name), classname=_legal(checked.capture), time="0")
+
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _legal(text: str) -> str:
+    """The text with what XML cannot have (XML 1.0 2.2) as escapes."""
+    return _ILLEGAL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+# ---------------------------------------------------------------- GitHub
+
+
+_ERROR = "::error"
+
+
+def github_commands(all_checked: Sequence[Checked]) -> Iterator[str]:
+    """GitHub's workflow commands, which mark the lines of the expectations that are not met."""
+    for checked in all_checked:
+        if checked.error:
+            yield _command({"file": _in_repository(checked.capture), "title": visible(checked.capture)}, checked.error)
+        for result, fault in checked.faults:
+            line = checked.expectations.line(result.path)
+            places = {"file": _in_repository(checked.expectations.path)} | ({"line": str(line)} if line else {})
+            yield _command(places | {"title": f"{visible(checked.capture)}: {name_of(result)}"}, fault.text)
+
+
+def _command(properties: dict[str, str], message: str) -> str:
+    written = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+    return f"{_ERROR} {written}::{_escaped(message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """What would end a command or a property, as its code."""
+    return re.sub(f"[%\r\n{more}]", lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def _in_repository(path: str) -> str:
+    """The path from the root of the checkout on, where GitHub's runner says where that is."""
+    root = os.environ.get("GITHUB_WORKSPACE", "")
+    below = os.path.relpath(path, root) if root else path
+    return visible(path if below.startswith(os.pardir) else below)
