@@ -15,7 +15,7 @@ from analyzer.cli.main import COMMANDS, tcpflow_view
 from analyzer.cli.speech import spoken
 from analyzer.render.screen import FORCE_COLOR, NO_COLOR
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EVERYWHERE = {"--help", "--lang", "--no-pager", "--version"}
 """Options that are told once, for all commands."""
 
