@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analyzer.api.analysis import Analysis, Connections, analyze
-    from analyzer.api.connection import Connection, Endpoint, Packet, PacketEvent, Phases, PhaseSpan, Sent, States
+    from analyzer.api.connection import (
+        Connection,
+        Endpoint,
+        Packet,
+        PacketEvent,
+        Phases,
+        PhaseSpan,
+        Sent,
+        States,
+        Visit,
+        Visits,
+    )
+    from analyzer.api.live import Recording, live
     from analyzer.api.packet_columns import PacketColumns
     from analyzer.errors import (
         AnalyzerError,
@@ -41,17 +53,24 @@ __all__ = [
     "PacketEvent",
     "PhaseSpan",
     "Phases",
+    "Recording",
     "Sent",
     "States",
     "UsageError",
+    "Visit",
+    "Visits",
     "analyze",
+    "live",
 ]
 
 _HOMES = {
     "analysis": ("Analysis", "Connections", "analyze"),
-    "connection": ("Connection", "Endpoint", "Packet", "PacketEvent", "PhaseSpan", "Phases", "Sent", "States"),
+    "connection": (
+        "Connection", "Endpoint", "Packet", "PacketEvent", "PhaseSpan", "Phases", "Sent", "States", "Visit", "Visits",
+    ),
+    "live": ("Recording", "live"),
     "packet_columns": ("PacketColumns",),
-}
+}  # fmt: skip
 _MODULES = {name: f"analyzer.api.{module}" for module, names in _HOMES.items() for name in names}
 
 

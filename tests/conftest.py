@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from analyzer import jit, language
 
 pytest.register_assert_rewrite("tests.script")
+collect_ignore = ["sample_project"]  # test_packages.py runs it
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", QUICK)

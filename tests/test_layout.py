@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "tcp": LEAVES,
     "strace": set(),
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
-    "explain": {"language", "strace", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
+    "explain": {"language", "strace", "tcp.seq", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
     "render": {"language", "explain", "tcp.states", "tcp.summary", "tables", "flaws", "streams", "errors"},
     "report": {
         "language",
@@ -83,6 +83,9 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
+    "expect": {"language", "render", "export", "tcp.states", "tables", "errors"},
+    "testing": {"expect", "language"},
+    "pytest_plugin": {"language", "render", "api", "capture", "errors"},
     "__main__": {"cli"},
     "__init__": {"api", "errors", "tables"},
 }
@@ -101,6 +104,7 @@ DOORS = {
     "markupsafe": {"report/page.py"},
     "click": {"cli/"},
     "rich": {"cli/", "render/"},
+    "pytest": {"pytest_plugin.py"},
 }
 """Third parties, and the files or folders of the package that import them."""
 

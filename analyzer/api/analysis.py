@@ -158,11 +158,11 @@ class Analysis:
             self._said = {rows.start + i: said[number] for i, number in enumerate(numbers)}
         return self._said[row][side].joined(gaps)
 
-    def ladder(self, row: int, width: int, *, whole: bool = False) -> str:
-        """The packets of the connection in this row between two lifelines."""
+    def ladder(self, row: int, screen: Screen, *, whole: bool = False, marked: int = 0) -> Iterator[str]:
+        """The packets of the connection in this row between two lifelines, line by line; one of them marked."""
         run, life = self._run, self.life(row)
         story = story_of(run, row, life, quality_of(run, self.filter), expression=self.filter)
-        return "\n".join(line.rstrip() for line in ladder(story, _screen(width), whole=whole))
+        return ladder(story, screen, whole=whole, marked=marked)
 
     def _block(self, row: int, weight: Callable[[Rows], int], most: int) -> range:
         """The row and those after it that are read together with it."""
@@ -176,13 +176,14 @@ class Analysis:
 
 
 class Connections(Sequence[Connection]):
-    """The connections of an analysis; a view of each is made when it is asked for."""
+    """The connections of an analysis, or those in some of its rows; a view of each is made when it is asked for."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, rows: Sequence[int] | None = None) -> None:
         self._analysis = analysis
+        self._rows = range(len(analysis.rows[0])) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self._analysis.rows[0])
+        return len(self._rows)
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections of {self._analysis.path}>"
@@ -193,10 +194,8 @@ class Connections(Sequence[Connection]):
     def __getitem__(self, index: slice) -> list[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
         if isinstance(index, slice):
-            return [Connection(self._analysis, row) for row in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return Connection(self._analysis, index % len(self))
+            return [Connection(self._analysis, row) for row in self._rows[index]]
+        return Connection(self._analysis, self._rows[index])
 
     def of(self, *, host: str | None = None, port: int | None = None, protocol: str | None = None) -> list[Connection]:
         """Those with this address, this port at either end, this protocol (``tcp``, ``udp``)."""
@@ -206,6 +205,11 @@ class Connections(Sequence[Connection]):
             and (port is None or port in (one.client.port, one.server.port))
             and (protocol is None or one.protocol == protocol)
         ]  # fmt: skip
+
+    def table(self, width: int = 100, *, most: int | None = None) -> str:
+        """A line each, as ``tcpflow-view read`` prints them; ``most`` lines, where that is given."""
+        lines = table(*self._analysis.rows, self._rows[:most], _screen(width), whole=True)
+        return "\n".join(line.rstrip() for line in lines)
 
 
 class _Said:

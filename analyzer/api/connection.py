@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from analyzer.errors import UsageError
-from analyzer.explain.walk import walk
+from analyzer.explain import walk
 from analyzer.export.connections import PROTOCOL_WORDS, STATE_WORDS
 from analyzer.export.packets import EVENT_WORDS, FLAG_WORDS, PHASE_WORDS, SIDE_WORDS
 from analyzer.language import _
 from analyzer.render.addresses import address, port
+from analyzer.render.screen import NARROWEST, Screen
 from analyzer.tables import ACK, Life, Side
 
 if TYPE_CHECKING:
@@ -43,6 +44,25 @@ class States(NamedTuple):
 
     client: tuple[str, ...]
     server: tuple[str, ...]
+
+
+class Visit(NamedTuple):
+    """A state that a side was in."""
+
+    state: str
+    packet: int | None
+    """Number of the packet that led there; None where the side was there before the first one."""
+    ts_ns: int
+    """When; the first packet's time where it was there before."""
+    is_assumed: bool
+    """Nothing that the side sent shows it."""
+
+
+class Visits(NamedTuple):
+    """The states of ``States``, each with what led there."""
+
+    client: tuple[Visit, ...]
+    server: tuple[Visit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,10 +328,15 @@ class Connection:
     @property
     def states(self) -> States:
         """The states that each side went through."""
+        return States(*(tuple(visit.state for visit in side) for side in self.visits))
+
+    @property
+    def visits(self) -> Visits:
+        """The same states with the packets that led there."""
         if self.protocol != "tcp":
-            return States((), ())
-        paths = walk(self._analysis.life(self._row))
-        return States(*(tuple(STATE_WORDS[visit.state] for visit in path) for path in paths))
+            return Visits((), ())
+        paths = walk.walk(self._analysis.life(self._row))
+        return Visits(*(tuple(map(_visit, path)) for path in paths))
 
     @property
     def packets(self) -> Packets:
@@ -337,9 +362,21 @@ class Connection:
             raise UsageError(_("a side is client or server, not {side}").format(side=side))
         return self._analysis.said(self._row, Side[side.upper()], gaps)
 
-    def ladder(self, width: int = 100, *, whole: bool = False) -> str:
-        """Its packets between two lifelines, as ``tcpflow-view read`` draws them; ``whole``: nothing is left out."""
-        return self._analysis.ladder(self._row, width, whole=whole)
+    def ladder(self, width: int = 100, *, whole: bool = False, marked: int = 0) -> str:
+        """Its packets between two lifelines, as ``tcpflow-view read`` draws them.
+
+        ``whole``: nothing is left out. ``marked`` is the number of a packet that is pointed at; 0 none.
+        """
+        screen = Screen(width=max(width, NARROWEST))
+        return "\n".join(line.rstrip() for line in self.drawn(screen, whole=whole, marked=marked))
+
+    def drawn(self, screen: Screen, *, whole: bool = False, marked: int = 0) -> Iterator[str]:
+        """The ladder's lines for a screen."""
+        return self._analysis.ladder(self._row, screen, whole=whole, marked=marked)
+
+
+def _visit(visit: walk.Visit) -> Visit:
+    return Visit(STATE_WORDS[visit.state], visit.packet or None, visit.entered_ns, visit.is_assumed)
 
 
 class Packets(Sequence[Packet]):

@@ -26,9 +26,12 @@ def phase_runs(life: list[Segment]) -> Iterator[range]:
             start = index
 
 
-def folded(life: list[Segment], run: range) -> Iterator[int | range]:
-    """The indexes of one phase in order: of a packet to show, or a range of packets to fold."""
-    hidden = [index for index in run if not _is_kept(life, run, index)]
+def folded(life: list[Segment], run: range, marked: int = 0) -> Iterator[int | range]:
+    """The indexes of one phase in order: of a packet to show, or a range of packets to fold.
+
+    The packet with the number ``marked`` is shown.
+    """
+    hidden = [index for index in run if not _is_kept(life, run, index) and life[index].number != marked]
     troubled = [index for index in hidden if life[index].troubled][:TROUBLED]
     shown = set(run).difference(hidden).union(troubled)
     start = run.start

@@ -84,16 +84,20 @@ class Story(NamedTuple):
     """Socket calls of its two sides."""
 
 
-def ladder(story: Story, screen: Screen, *, whole: bool = False) -> Iterator[str]:
-    """The lines of one connection. ``whole``: nothing is folded."""
-    return _Ladder(story, screen, whole).lines()
+def ladder(story: Story, screen: Screen, *, whole: bool = False, marked: int = 0) -> Iterator[str]:
+    """The lines of one connection. ``whole``: nothing is folded; ``marked``: the packet with this number is pointed at.
+
+    The mark is ``▶`` right of the bar, and the packet is never folded.
+    """
+    return _Ladder(story, screen, whole, marked).lines()
 
 
 class _Ladder:
-    def __init__(self, story: Story, screen: Screen, whole: bool) -> None:
+    def __init__(self, story: Story, screen: Screen, whole: bool, marked: int) -> None:
         self._story, self._screen = story, screen
         self._segments = segments(story.life)
         self._all = whole
+        self._marked = marked
         self._whole = whole or len(self._segments) <= SHOWN_WHOLE
         self._is_tcp = story.connection["protocol"] == Protocol.TCP
         self._first_ns = int(story.connection["first_ns"])
@@ -123,7 +127,7 @@ class _Ladder:
             packets, *rest = _totals(traffic(self._segments[run.start : run.stop]))
             yield self._grid.banner(word, packets, " · ".join(rest))
             bar = self._screen.paint(word.glyph, word.style)
-            for item in run if self._whole else folded(self._segments, run):
+            for item in run if self._whole else folded(self._segments, run, self._marked):
                 yield from self._packet(item, bar) if isinstance(item, int) else self._fold(item, bar)
         yield ""
         if self._story.calls:
@@ -198,6 +202,7 @@ class _Ladder:
         yield grid.row(
             bar, str(segment.number), self._time(segment), rows[0].beside, middle, rows[1].beside,
             note if in_note else Word(""), ends="├│" if side == Side.CLIENT else "│┤",
+            is_marked=segment.number == self._marked,
         )  # fmt: skip
         for client, server in _aligned(rows[0].below, rows[1].below):
             yield grid.row(bar, client=client, server=server)

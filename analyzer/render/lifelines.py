@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from analyzer.language import _
 from analyzer.render.screen import Screen, cells, center, fit, ljust, rjust
-from analyzer.render.words import QUIET, SIDES, Word
+from analyzer.render.words import LOUD, QUIET, SIDES, Word
 from analyzer.tables import Side
 
 WIDEST = 140
 """Beyond this many columns arrows do not grow."""
+
+MARK = "▶"
+"""Points at a packet's number, which leaves a column before it."""
 
 _STATE_WIDTH = 13
 """``by FIN-WAIT-2``, ``client :65535``."""
@@ -50,15 +53,21 @@ class Lifelines:
 
     def row(
         self, bar: str, number: str = "", time: str = "", client: str | Word = "", middle: str = "",
-        server: str | Word = "", note: Word = _NOTHING, *, ends: str = "││",
+        server: str | Word = "", note: Word = _NOTHING, *, ends: str = "││", is_marked: bool = False,
     ) -> str:  # fmt: skip
-        """One row; ``bar`` and ``middle`` (``inside`` columns) come painted. A side's text has the side's colour."""
+        """One row; ``bar`` and ``middle`` (``inside`` columns) come painted. A side's text has the side's colour.
+
+        ``is_marked``: the number is pointed at.
+        """
         paint = self._screen.paint
         client_style, server_style = self._styles
         left, right = (word if isinstance(word, Word) else Word(word) for word in (client, server))
         before, after = (" " * (self.side_width - cells(word.text)) for word in (left, right))
+        number = f"{number:>{self._number_width}}"
+        if is_marked:
+            number = paint(f"{MARK}{number[1:]}", LOUD)
         return (
-            f"{bar}{number:>{self._number_width}} {paint(f'{time:>{self._time_width}}', QUIET)} "
+            f"{bar}{number} {paint(f'{time:>{self._time_width}}', QUIET)} "
             f"{before}{paint(left.text, _joined(left.style, client_style))} {paint(ends[0], client_style)}"
             f"{middle or ' ' * self.inside}"
             f"{paint(ends[1], server_style)} {paint(right.text, _joined(right.style, server_style))}{after}"
