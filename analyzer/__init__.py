@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Visit,
         Visits,
     )
+    from analyzer.api.live import Recording, live
     from analyzer.api.packet_columns import PacketColumns
     from analyzer.errors import (
         AnalyzerError,
@@ -52,12 +53,14 @@ __all__ = [
     "PacketEvent",
     "PhaseSpan",
     "Phases",
+    "Recording",
     "Sent",
     "States",
     "UsageError",
     "Visit",
     "Visits",
     "analyze",
+    "live",
 ]
 
 _HOMES = {
@@ -65,6 +68,7 @@ _HOMES = {
     "connection": (
         "Connection", "Endpoint", "Packet", "PacketEvent", "PhaseSpan", "Phases", "Sent", "States", "Visit", "Visits",
     ),
+    "live": ("Recording", "live"),
     "packet_columns": ("PacketColumns",),
 }  # fmt: skip
 _MODULES = {name: f"analyzer.api.{module}" for module, names in _HOMES.items() for name in names}

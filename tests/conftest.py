@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from analyzer import jit, language
 
 pytest.register_assert_rewrite("tests.script")
+collect_ignore = ["sample_project"]  # test_packages.py runs it
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", QUICK)
@@ -36,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TCPFLOW_VIEW_CONFIG"] = ""
     for name in ("NO_COLOR", "FORCE_COLOR"):
         os.environ.pop(name, None)
+    # Processes of pytest-xdist are told how wide the terminal is.
+    os.environ.pop("COLUMNS", None)
     # Under nohup, the programs that tests start would ignore it too.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hypothesis imports libcst to show a failing example, and libcst something deprecated.

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "strace": set(),
     "dissect": {"language", "capture.saving", "tables", "errors"},
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
-    "explain": {"language", "strace", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
+    "explain": {"language", "strace", "tcp.seq", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
     "compare": {"language", "explain", "tcp.states", "tcp.summary", "tables"},
     "render": {
         "language",
@@ -101,6 +101,8 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
+    "testing": {"expect", "language"},
+    "pytest_plugin": {"language", "render", "api", "capture", "errors"},
     "__main__": {"cli"},
     "__init__": {"api", "errors", "tables"},
 }
@@ -122,6 +124,7 @@ DOORS = {
     "markupsafe": {"report/page.py"},
     "click": {"cli/"},
     "rich": {"cli/", "render/"},
+    "pytest": {"pytest_plugin.py"},
 }
 """Third parties, and the files or folders of the package that import them."""
 

@@ -30,3 +30,9 @@ def test_there_are_examples() -> None:
 def test_ci_runs_the_command_for_the_tests() -> None:
     [command] = re.findall(r"^python3 -m venv .*pytest -n auto$", README, re.MULTILINE)
     assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_test_shown_is_one_that_is_run() -> None:
+    [shown] = re.findall(r"```python\nfrom analyzer.testing import .*\n\n\n((?:.*\n)*?)```", README)
+    sample = ROOT / "tests" / "sample_project" / "tests" / "test_echo.py"
+    assert shown in sample.read_text(encoding="utf-8")

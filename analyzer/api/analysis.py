@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, overload
 
+import numpy as np
+
 from analyzer.api.connection import Connection, Packets
 from analyzer.api.data_frames import Tabular
 from analyzer.api.material import Material, Rereadable
@@ -194,15 +196,16 @@ class Analysis:
 
 
 class Connections(Tabular, Sequence[Connection]):
-    """The connections of an analysis; a view of each is made when it is asked for."""
+    """The connections of an analysis, or those in some of its rows; a view of each is made when it is asked for."""
 
     _records = "connections"
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, rows: Sequence[int] | None = None) -> None:
         self._analysis = analysis
+        self._rows = range(len(analysis.rows[0])) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self._analysis.rows[0])
+        return len(self._rows)
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections of {self._analysis.path}>"
@@ -213,10 +216,8 @@ class Connections(Tabular, Sequence[Connection]):
     def __getitem__(self, index: slice) -> list[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
         if isinstance(index, slice):
-            return [Connection(self._analysis, row) for row in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return Connection(self._analysis, index % len(self))
+            return [Connection(self._analysis, row) for row in self._rows[index]]
+        return Connection(self._analysis, self._rows[index])
 
     def of(self, *, host: str | None = None, port: int | None = None, protocol: str | None = None) -> list[Connection]:
         """Those with this address, this port at either end, this protocol (``tcp``, ``udp``)."""
@@ -227,10 +228,15 @@ class Connections(Tabular, Sequence[Connection]):
             and (protocol is None or one.protocol == protocol)
         ]  # fmt: skip
 
+    def table(self, width: int = 100, *, most: int | None = None) -> str:
+        """A line each, as ``tcpflow-view read`` prints them; ``most`` lines, where that is given."""
+        lines = table(*self._analysis.rows, self._rows[:most], _screen(width), whole=True)
+        return "\n".join(line.rstrip() for line in lines)
+
     def _tables(self) -> Iterator[Table]:
         connections, endpoints = self._analysis.rows
-        for first in range(0, len(connections), _TABLE_ROWS):
-            rows = slice(first, first + _TABLE_ROWS)
+        for first in range(0, len(self), _TABLE_ROWS):
+            rows = np.array(self._rows[first : first + _TABLE_ROWS], np.int64)
             yield connection_table(connections[rows], endpoints[rows])
 
 

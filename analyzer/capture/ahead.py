@@ -26,16 +26,20 @@ class CompiledAhead:
     """Sees to it that a long capture runs compiled kernels.
 
     ``module`` names a module with a function ``rehearse()``, which calls all kernels that will be needed, with
-    arguments of the types that they will be given; those that matter most come first.
+    arguments of the types that they will be given; those that matter most come first. None is for a process that does
+    more than capture: nothing is changed in it, and kernels run as ``jit`` decides.
 
     Attributes: ``is_ready`` whether there is nothing (more) to wait for.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str | None) -> None:
+        self.is_ready = True
+        self._process: subprocess.Popen[bytes] | None = None
+        if module is None:
+            return
         self._module = module
         self._packets = 0
         self._began = time.monotonic()
-        self._process: subprocess.Popen[bytes] | None = None
         jit.only_from_disk()
         if jit.mode() != "never":
             importlib.import_module(module).rehearse()

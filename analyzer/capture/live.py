@@ -18,6 +18,7 @@ import shutil
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -79,13 +80,14 @@ class LinkInterface(NamedTuple):
 class LiveCapture:
     """An interface being listened to, with the attributes of ``source.Capture`` and those of a live one.
 
-    Attributes: ``path`` the interface's name; ``packets`` given out so far; ``received`` packets that passed Linux's
+    Attributes: ``path`` the interface's name; ``packets`` given out so far, ``taken`` those and what Linux
+    could not filter; ``received`` packets that passed Linux's
     filter and ``dropped`` those of them that found no room in the ring, by Linux's count; ``ended`` why the interface
-    ended the capture, empty while it goes on and after ``stop``.
+    ended the capture, empty while it goes on and after ``stop``; ``hears_loopback`` whether it has loopback's packets.
 
     ``buffer_bytes`` is the room for packets that wait; 0 chooses what loses none of a burst of 200 MB, and less where
     memory is short. ``rehearsal`` names the module whose ``rehearse()`` calls all kernels that the packets will go
-    through (ahead.py).
+    through (ahead.py); None where capturing is not all that this process does.
 
     Raises ``CaptureOpenError`` with what to do, and ``FilterError``.
     """
@@ -102,17 +104,20 @@ class LiveCapture:
         *,
         snaplen: int = MAXIMUM_SNAPLEN,
         buffer_bytes: int = 0,
-        rehearsal: str = __name__,
+        rehearsal: str | None = __name__,
     ) -> None:
         self.path = interface
         self.packets = 0
+        self.taken = 0
         self.received = 0
         self.dropped = 0
+        self._counting = threading.Lock()
         self.damage: CaptureFormatError | None = None
         self.ended = ""
         self._snaplen = min(max(snaplen, 1), MAXIMUM_SNAPLEN)
         found = _find(interface)
         self.linktype = found.linktype
+        self.hears_loopback = found.is_loopback or found.name == ANY
         self.interfaces = [Interface(self.linktype, self._snaplen, interface, "", True)]
         expression = filter_expression.strip()
         self._socket, self._scapy = _open(found, expression)
@@ -233,6 +238,7 @@ class LiveCapture:
         np.minimum(frames.caplen, self._snaplen, out=frames.caplen)
         numbered = frames._replace(number=np.arange(self.packets + 1, self.packets + count + 1))
         self.packets += count
+        self.taken = self._ring.taken
         return numbered
 
     def _wait(self, timeout_s: float) -> None:
@@ -256,19 +262,22 @@ class LiveCapture:
         self._count()
         return self._ring.taken >= self.received - self.dropped or time.monotonic() > self._drained_by
 
+    def to_be_taken(self) -> int:
+        """What ``taken`` will be when all is taken that Linux captured before this was called. From any thread."""
+        self._count()
+        return self.received - self.dropped
+
     def _count(self) -> None:
         """Add what Linux counted since it was asked before."""
-        packets, drops, _freezes = struct.unpack("3I", self._socket.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 12))
-        self.received += packets
-        self.dropped += drops
+        with self._counting:
+            packets, drops, _freezes = struct.unpack("3I", self._socket.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 12))
+            self.received += packets
+            self.dropped += drops
 
 
 def interfaces() -> list[LinkInterface]:
     """Where packets can be captured: ``any`` and this machine's interfaces. Raises ``CaptureOpenError`` off Linux."""
-    if platform.system() != "Linux":
-        told = _("live capture needs Linux; here let tcpdump capture: {command}")
-        raise CaptureOpenError(told.format(command=_through_tcpdump("IFACE", "")))
-    allowed = not lacking()
+    allowed = is_allowed()
     found = [LinkInterface(ANY, (), True, False, _LINUX_SLL2, allowed)]
     for one in _scapy_interfaces():
         flags = int(one.flags)
@@ -281,11 +290,17 @@ def interfaces() -> list[LinkInterface]:
 
 def lacking(interface: str = "IFACE", filter_expression: str = "") -> str:
     """What this process lacks to capture, and what to do; empty when it lacks nothing."""
+    return "" if is_allowed() else _advice(interface, filter_expression)
+
+
+def is_allowed() -> bool:
+    """Whether this process may capture. Raises ``CaptureOpenError`` off Linux."""
+    _check_platform()
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except PermissionError:
-        return _advice(interface, filter_expression)
-    return ""
+        return False
+    return True
 
 
 def allowing() -> str:
@@ -299,6 +314,12 @@ def rehearse() -> Frames:
     CaptureWriter(os.devnull, _ETHERNET).write(frames)
     Filter("tcp", [int(frames.linktype[0])], "").apply(frames)
     return frames
+
+
+def _check_platform() -> None:
+    if platform.system() != "Linux":
+        told = _("live capture needs Linux; here let tcpdump capture: {command}")
+        raise CaptureOpenError(told.format(command=_through_tcpdump("IFACE", "")))
 
 
 def _advice(interface: str, filter_expression: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import analyzer
+from analyzer import testing
 
 
 def page() -> str:
@@ -21,4 +22,6 @@ def page() -> str:
     for kind, names in kinds.items():
         if names:
             lines += ["", f"## {kind}", *(f"\n::: analyzer.{name}" for name in names)]
+    lines += ["", "## Assertions", "", "From `analyzer.testing`."]
+    lines += [f"\n::: analyzer.testing.{name}" for name in testing.__all__]
     return "\n".join(lines) + "\n"
