@@ -48,6 +48,7 @@ wide = int
 
 _inline: dict[types.FunctionType, bool] = {}
 _expected_packets = 0
+_expected_now = 0
 _only_from_disk = False
 _lacking: set[types.FunctionType] = set()
 
@@ -69,8 +70,18 @@ def kernel(
 
 def expect(packets: int) -> None:
     """Tell how many packets (an estimate) are about to be analysed, in addition to what was told before."""
-    global _expected_packets
+    global _expected_packets, _expected_now
     _expected_packets += packets
+    _expected_now += packets
+
+
+def expect_anew() -> None:
+    """What is analysed from here on must pay for a compile by itself: a caller of many small ones never waits for it.
+
+    What is on disk is used as before, when all that was told pays for loading it.
+    """
+    global _expected_now
+    _expected_now = 0
 
 
 def only_from_disk() -> None:
@@ -101,7 +112,7 @@ def compiles(function: Callable[..., Any], cold_packets: int = COLD_PACKETS) -> 
     if not _only_from_disk:
         if _expected_packets < WARM_PACKETS:
             return False
-        if _expected_packets >= cold_packets:
+        if _expected_now >= cold_packets:
             return True
     from analyzer.native import is_on_disk
 

@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def nothing_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test decides by its own packets whether kernels are compiled, not by those of all tests before."""
     monkeypatch.setattr(jit, "_expected_packets", 0)
+    monkeypatch.setattr(jit, "_expected_now", 0)
     monkeypatch.setattr(jit, "_only_from_disk", False)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from analyzer import jit, native
-from analyzer.jit import COLD_PACKETS, WARM_PACKETS, compiles, expect, fastest, kernel, mode, wide
+from analyzer.jit import COLD_PACKETS, WARM_PACKETS, compiles, expect, expect_anew, fastest, kernel, mode, wide
 from analyzer.tables import I64, U8, U16
 from analyzer.tcp.seq import seq_add, seq_diff
 from analyzer.whole_program import TARGET
@@ -46,6 +46,7 @@ def auto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TCPFLOW_VIEW_JIT", raising=False)
     monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
     monkeypatch.setattr(jit, "_expected_packets", 0)
+    monkeypatch.setattr(jit, "_expected_now", 0)
 
 
 # ---------------------------------------------------------------- when
@@ -80,6 +81,17 @@ def test_many_packets_are_worth_a_compile() -> None:
     assert not compiles(seq_add, COLD_PACKETS + 1)
 
 
+@pytest.mark.usefixtures("auto", "cache")
+def test_many_small_captures_are_not() -> None:
+    for _ in range(10):
+        expect_anew()
+        expect(COLD_PACKETS - 1)
+        assert not compiles(seq_add)
+    (native.cache_folder() / "analyzer.tcp.seq.seq_diff-0.kernel").touch()
+    expect_anew()
+    assert compiles(seq_diff)
+
+
 @pytest.mark.usefixtures("auto")
 @pytest.mark.parametrize(
     ("variables", "answer"),
@@ -95,6 +107,7 @@ def test_the_environment_decides(variables: dict[str, str], answer: bool, monkey
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(jit, "_expected_packets", 0 if answer else COLD_PACKETS)
+    monkeypatch.setattr(jit, "_expected_now", 0 if answer else COLD_PACKETS)
     assert compiles(seq_add) == answer
 
 

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from analyzer import jit
 from analyzer.api.connection import Connection, Packets
 from analyzer.api.data_frames import Tabular
 from analyzer.api.material import Material, Rereadable
@@ -71,6 +72,7 @@ class Analysis:
         self._servers = servers_named(servers, filter)
         self.filter = filter
         self.path = self._capture.path
+        jit.expect_anew()
         with self._capture.opened() as source:
             self._run = survey(source, filter, self._servers, on_batch=on_batch)
         self._lives: dict[int, Life] = {}

@@ -25,6 +25,7 @@ from analyzer import (
     MissingOctetsError,
     UsageError,
     analyze,
+    jit,
 )
 from analyzer.api import analysis as analysis_module
 from analyzer.api.connection import SideName
@@ -289,6 +290,12 @@ def test_few_passes_over_the_capture(monkeypatch: pytest.MonkeyPatch) -> None:
         assert connection.packets
         assert connection.states
     assert len(passes) == 1
+
+
+def test_no_compile_for_many_small_captures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "_expected_now", jit.COLD_PACKETS)
+    analyze(ECHO)
+    assert jit._expected_now < 1_000
 
 
 def test_a_record_is_the_callers() -> None:
