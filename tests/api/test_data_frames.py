@@ -13,17 +13,10 @@ from click.testing import CliRunner
 
 from analyzer import UsageError, analyze
 from analyzer.cli.export import command as export
+from tests.export.flattened import flat
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 CAPTURES = [MADE / name for name in ("loopback-echo-1235.pcap", "echo-udp-23333.pcap", "fast-retransmission.pcapng")]
-
-
-def flat(record: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """A record with the names of columns."""
-    found: dict[str, Any] = {}
-    for name, value in record.items():
-        found |= flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
-    return found
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)

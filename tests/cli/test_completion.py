@@ -150,7 +150,7 @@ TYPED = [
     ("tcpflow-view timel", "timeline "),
     ("tcpflow-view read --no-cal", "--no-calls "),
     ("tcpflow-view read x --color=ne", "--color=never "),
-    ("tcpflow-view read captures/made/loopback-echo-123", "captures/made/loopback-echo-1235.pcap "),
+    ("tcpflow-view read captures/made/greeting-19", "captures/made/greeting-1935.pcap "),
 ]
 """What is typed before Tab is pressed, and how it ends then."""
 

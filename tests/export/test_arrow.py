@@ -18,21 +18,11 @@ from analyzer.export.connections import connection_table
 from analyzer.export.packets import packet_table
 from analyzer.export.parquet import ParquetWriter
 from analyzer.export.schema import SCHEMA, fields_of
+from tests.export.flattened import flat
 from tests.export.rows import connection_record, connection_rows, packet_record, packet_rows
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
-
-
-def flat(record: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """A record with nested names joined by dots."""
-    joined: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, dict):
-            joined |= flat(value, f"{above}{name}.")
-        else:
-            joined[above + name] = value
-    return joined
 
 
 @settings(deadline=None, max_examples=40)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from analyzer.cli.export import command
 from analyzer.export.schema import INTEGERS, TEXT, WORD, WORDS, fields_of
-from tests.export.test_arrow import flat
+from tests.export.flattened import flat
 
 MADE = sorted((Path(__file__).parents[2] / "captures" / "made").glob("*.pcap*"))
 TYPICAL = [path for path in MADE if path.stem in ("fast-retransmission", "echo-udp-23333", "refused", "syn-unanswered")]
