@@ -25,8 +25,8 @@ from analyzer.tables import Frames
 
 __all__ = ["Capture", "Interface", "open_capture"]
 
-_OCTETS_A_PACKET = 100
-"""A low guess, for the choice between compiled and interpreted kernels."""
+_SAMPLE_PACKETS = 256
+"""Packets of a file's first batch: their mean length tells how many packets there will be."""
 
 
 def open_capture(
@@ -80,8 +80,6 @@ class Capture:
         self._read_descriptions()
         linktypes = [interface.linktype for interface in self.interfaces]
         self._filter = Filter(filter_expression, linktypes, self._reader.order)
-        if self.size is not None:
-            jit.expect(self.size * EXPECTED_RATIO[self.compression] // _OCTETS_A_PACKET)
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -112,13 +110,19 @@ class Capture:
             self._file.close()
 
     def __iter__(self) -> Iterator[Frames]:
+        has_told = self.size is None
         while True:
-            walk = self._reader.walk(self._window.data, self._cursor, self._batch_packets)
+            most = self._batch_packets if has_told else min(self._batch_packets, _SAMPLE_PACKETS)
+            walk = self._reader.walk(self._window.data, self._cursor, most)
+            consumed = walk.cursor - self._cursor
             self._cursor = walk.cursor
             count = len(walk.frames.number)
             if count:
                 if self.size is None:
                     jit.expect(count)
+                elif not has_told:
+                    jit.expect(self.size * EXPECTED_RATIO[self.compression] * count // consumed)
+                    has_told = True
                 frames = self._filter.apply(walk.frames._replace(number=walk.frames.number + self.packets))
                 self.packets += count
                 if len(frames.number):
