@@ -18,7 +18,7 @@ from analyzer.api.material import Material, Rereadable
 from analyzer.api.packet_columns import PacketColumns
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of, story_of
-from analyzer.errors import MissingOctetsError
+from analyzer.errors import MissingOctetsError, UsageError
 from analyzer.export.columns import Table
 from analyzer.export.connections import connection_table
 from analyzer.export.text_writer import text_writer
@@ -222,7 +222,12 @@ class Connections(Tabular, Sequence[Connection]):
         return Connection(self._analysis, self._rows[index])
 
     def of(self, *, host: str | None = None, port: int | None = None, protocol: str | None = None) -> list[Connection]:
-        """Those with this address, this port at either end, this protocol (``tcp``, ``udp``)."""
+        """Those with this address, this port at either end, this protocol (``tcp``, ``udp``).
+
+        Raises UsageError for a port that is no number, and another protocol.
+        """
+        if not isinstance(port, int | None) or protocol not in (None, "tcp", "udp"):
+            raise UsageError(_("a port is a number, a protocol is tcp or udp"))
         return [
             one for one in self
             if (host is None or host in (one.client.address, one.server.address))

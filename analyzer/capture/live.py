@@ -323,8 +323,8 @@ def _check_platform() -> None:
 
 
 def _advice(interface: str, filter_expression: str) -> str:
-    program = shutil.which("tcpflow-view")
-    command = [program] if program else [sys.executable, "-m", "analyzer"]
+    program = shutil.which(sys.argv[0]) if os.path.basename(sys.argv[0]) == "tcpflow-view" else None
+    command = [os.path.abspath(program)] if program else [sys.executable, "-m", "analyzer"]
     again = shlex.join([*command, "live", "-i", interface, *filter_expression.split()])
     return _(
         "no permission to capture. Run it as root: {again} — or allow this Python to capture, once and for all: "

@@ -85,7 +85,8 @@ def command(
     conversations; what the records do not know (service, orig_ip_bytes and others) is -.
     """
     expression = " ".join(filter_words)
-    form = form or form_of(output)
+    is_usual = context.get_parameter_source("form") == click.core.ParameterSource.DEFAULT_MAP
+    form = (named_form(output) if is_usual or not form else None) or form or "jsonl"
     if side_name and form != "packetdrill":
         raise UsageError(_("{option} goes with --format packetdrill").format(option="--side"))
     if form in SCRIPT_FORMS:
@@ -123,10 +124,10 @@ def command(
     end(context, run.capture)
 
 
-def form_of(output: str | None) -> str:
-    """The format that a file's name says, else JSON Lines."""
+def named_form(output: str | None) -> str | None:
+    """The format that a file's name says, if it says one."""
     path = Path(output or "")
-    return "zeek" if path.name == "conn.log" else FORMS.get(path.suffix.lower(), "jsonl")
+    return "zeek" if path.name == "conn.log" else FORMS.get(path.suffix.lower())
 
 
 def writer_of(form: str, records: str, out: BinaryIO) -> TextWriter | ParquetWriter:

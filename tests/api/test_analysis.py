@@ -264,6 +264,9 @@ def test_choosing_connections() -> None:
     assert connections.of(port=connections[1].client.port) == [connections[1]]
     assert connections.of(host="192.0.2.1", port=5000) == []
     assert connections.of(protocol="udp") == []
+    for wrong in ({"port": "5000"}, {"protocol": "TCP"}):
+        with pytest.raises(UsageError, match="a port is a number"):
+            connections.of(**wrong)
     assert [one.number for one in analyze(MADE / "select-5000.pcapng", f"port {connections[1].client.port}").connections
             ] == [1]  # fmt: skip
 

@@ -174,3 +174,11 @@ def test_full_disk(form: str) -> None:
         result = run_into(full.fileno(), "--format", form)
     assert result.returncode == 2
     assert result.stderr == b"tcpflow-view: standard output: cannot write: No space left on device\n"
+
+
+def test_a_name_after_o_is_stronger_than_the_usual_format(tmp_path: Path) -> None:
+    """What stands on the command line wins over the file of defaults."""
+    for name, begins in (("a.jsonl", b"{"), ("a.csv", b"schema,"), ("a", b"schema,")):
+        output = str(tmp_path / name)
+        CliRunner().invoke(command, [CAPTURE, "-o", output], default_map={"form": "csv"}, catch_exceptions=False)
+        assert Path(output).read_bytes().startswith(begins)
