@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ _MOST_CONNECTIONS, _MOST_LADDERS, _MOST_LINES = 20, 5, 60
 """What is told of a test that failed: lines of the table, ladders, and lines of each."""
 
 _WIDTH = 100
+
+_LONGEST_NAME = 200
+"""Octets of a file's name before its ending; file systems take 255."""
 
 _recording = pytest.StashKey["Recording"]()
 _analyses = pytest.StashKey[dict[tuple[Any, ...], "Analysis"]]()
@@ -137,12 +141,8 @@ def _told(recording: Recording, item: pytest.Item, before: str) -> Iterator[str]
     try:
         recording.settle(0)
         connections = recording.so_far()
-        folder = item.config.getoption("tcp_capture_dir")
-        if folder:
-            saved = Path(folder, _file_name(item.nodeid))
-            saved.parent.mkdir(parents=True, exist_ok=True)
-            recording.save(saved)
-            yield _("packets: {path}").format(path=saved)
+        if folder := item.config.getoption("tcp_capture_dir"):
+            yield _saved(recording, Path(folder, _file_name(item.nodeid)))
         for missing in recording.unsettled:
             yield _("not settled: {what}").format(what=missing)
         if not connections:
@@ -162,9 +162,26 @@ def _told(recording: Recording, item: pytest.Item, before: str) -> Iterator[str]
         yield str(error)
 
 
+def _saved(recording: Recording, path: Path) -> str:
+    """Where its packets are, or why they are not there."""
+    from analyzer.language import _
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recording.save(path)
+    except OSError as error:
+        return _("packets: not saved: {reason}").format(reason=error)
+    return _("packets: {path}").format(path=path)
+
+
 def _file_name(nodeid: str) -> str:
-    """The name of a test as that of a file."""
-    return re.sub(r"[^\w.\[\]-]", "-", nodeid.replace("::", "-"))[:200] + ".pcap"
+    """The name of a test as that of a file. What is too long for one ends in a number of its own."""
+    name = re.sub(r"[^\w.\[\]-]", "-", nodeid.replace("::", "-"))
+    octets = name.encode(errors="replace")
+    if len(octets) > _LONGEST_NAME:
+        number = f"-{zlib.crc32(nodeid.encode(errors='replace')):08x}"
+        name = octets[: _LONGEST_NAME - len(number)].decode(errors="ignore") + number
+    return f"{name}.pcap"
 
 
 # ---------------------------------------------------------------- files

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from analyzer import pytest_plugin
 from tests.capture.namespaces import needs_root
 
 ROOT = Path(__file__).parents[1]
@@ -168,8 +169,18 @@ def test_packets_that_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, printed = ran(tmp_path, ONE + "    assert 0\n", f"--tcp-capture-dir={tmp_path / 'file' / 'below'}")
     assert status == 1
-    assert "Not a directory" in printed
+    assert re.search("^packets: not saved: .*Not a directory", printed, re.MULTILINE)
+    assert "╷ server" in printed, "and everything else is told"
     assert "INTERNALERROR" not in printed
+
+
+def test_names_of_files_differ_and_are_not_too_long() -> None:
+    name = pytest_plugin._file_name
+    assert name("test_it.py::TestCase::test_it[a/b]") == "test_it.py-TestCase-test_it[a-b].pcap"
+    long = [name(f"test_it.py::test_it[{word * 300}-{n}]") for word in ("a", "字", "𝄞", "\ud800") for n in range(3)]
+    assert len(set(long)) == 12
+    assert all(190 < len(one.encode()) <= 205 for one in long)
+    assert name("a" * 200) == "a" * 200 + ".pcap"
 
 
 @needs_root

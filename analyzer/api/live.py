@@ -9,8 +9,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -75,12 +75,16 @@ class Recording:
         self._seen: set[int] = set()  # markers that came
         self._written = 0  # packets that the thread has written, or left out as markers
         self._size = 0  # octets of the file that are whole records
+        self._waiting = 0  # callers that wait for markers
         self._over = True
+        self._process: int | None = None  # none before the block
         self._trouble: BaseException | None = UsageError(_("live: there is no capture before its block: with live(…)"))
         self._asking = threading.Lock()
         self._latest: tuple[int, Analysis] | None = None
 
     def __enter__(self) -> Self:
+        if self._process is not None:
+            raise UsageError(_("live: this capture had its block; for another one call live(…) again"))
         with ExitStack() as undone:
             self._markers = Markers()
             undone.callback(self._markers.close)
@@ -112,10 +116,12 @@ class Recording:
     @property
     def dropped(self) -> int:
         """Packets that were lost because nobody took them in time, by Linux's count."""
+        self._check_begun()
         return self._live.dropped
 
     def stop(self) -> None:
         """End the capture now: what was captured is kept, nothing is waited for."""
+        self._check_begun()
         if os.getpid() != self._process:
             return  # a child that inherited it
         self._live.stop()
@@ -132,6 +138,8 @@ class Recording:
         - What the ends of the captured TCP connections owe at that moment: the acknowledgement of octets, SYN and FIN;
           and where one side has said FIN, the end of the connection. That is waited for ``timeout`` seconds at most.
 
+        An interface that vanishes or goes down ends the capture: then nothing is settled any more.
+
         What a program has yet to send is not known to anybody: wait for the answers of your servers, or join them.
 
         Returns: whether all came; else ``unsettled`` says what did not. From any thread: a test that runs in an event
@@ -139,6 +147,7 @@ class Recording:
         """
         if self._over:
             self._raise_trouble()
+            self.unsettled = tuple(dict.fromkeys((*self.unsettled, *self._ended_early())))
             return not self.unsettled
         missing = [] if self._pass_markers() else [_("packets may be on their way to the capture")]
         until = time.monotonic() + (self._patience if timeout is None else timeout)
@@ -158,8 +167,8 @@ class Recording:
         if self.dropped:
             told = counted("{n} packet found no room", "{n} packets found no room", self.dropped)
             missing.append(told.format(n=self.dropped))
-        self.unsettled = tuple(missing)
-        return not missing
+        self.unsettled = (*missing, *self._ended_early())
+        return not self.unsettled
 
     def analyze(self, timeout: float | None = None) -> Analysis:
         """What came so far, settled; after the block all that came."""
@@ -190,6 +199,7 @@ class Recording:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what came so far into a pcap file."""
+        self._check_begun()
         with open(path, "wb") as file:
             shutil.copyfileobj(self._past(), file)
 
@@ -202,7 +212,7 @@ class Recording:
                 if len(frames.number):
                     self._writer.write(frames)
                 with self._news:
-                    self._seen |= markers
+                    self._seen |= markers if self._waiting else set()
                     self._written += len(batch.number)
                     self._size = self._stored.size()
                     self._news.notify_all()
@@ -238,17 +248,30 @@ class Recording:
         """Send markers until those of one time came; False where they do not."""
         if not self._live.hears_loopback or not self._markers.expression:
             return self._take_all()
-        until = time.monotonic() + _MARKED_S
-        while sent := self._markers.send():
+        with self._expecting_markers():
+            until = time.monotonic() + _MARKED_S
+            while sent := self._markers.send():
+                with self._news:
+                    came = self._news.wait_for(partial(self._has, sent), _ONCE_MARKED_S)
+                self._raise_trouble()
+                if came:
+                    return not self._over
+                if time.monotonic() > until:
+                    break
+            return False
+
+    @contextmanager
+    def _expecting_markers(self) -> Iterator[None]:
+        """Markers are noted for as long as anybody waits for some; those that come later, of none."""
+        with self._news:
+            self._waiting += 1
+        try:
+            yield
+        finally:
             with self._news:
-                came = self._news.wait_for(partial(self._has, sent), _ONCE_MARKED_S)
-                self._seen -= sent
-            self._raise_trouble()
-            if came:
-                return not self._over
-            if time.monotonic() > until:
-                break
-        return False
+                self._waiting -= 1
+                if not self._waiting:
+                    self._seen.clear()
 
     def _take_all(self) -> bool:
         """Wait until all is written that Linux has captured; False where that takes too long."""
@@ -288,6 +311,18 @@ class Recording:
     def _past(self) -> _Past:
         with self._news:
             return _Past(self._stored, self._size, self.interface)
+
+    def _ended_early(self) -> list[str]:
+        """Why nothing comes any more, where nobody stopped it."""
+        if not self._live.ended:
+            return []
+        told = _("{interface}: {reason}; what came afterwards was not captured")
+        return [told.format(interface=self.interface, reason=self._live.ended)]
+
+    def _check_begun(self) -> None:
+        """Raise UsageError before the block."""
+        if self._process is None:
+            self._raise_trouble()
 
     def _raise_trouble(self) -> None:
         if self._trouble:

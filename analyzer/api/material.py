@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import sys
-import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from analyzer.capture.kept import comes_once, kept
 from analyzer.errors import CaptureOpenError, UsageError
 from analyzer.language import _
 
@@ -23,7 +21,7 @@ class Rereadable:
     """A capture to be read as often as it is needed.
 
     A file is read again from where it stands, by its name or from where it was when it was given; it must stay there,
-    unchanged. What can be read only once (a pipe, a socket) goes into a temporary file first, and scapy's packets into
+    unchanged. What comes only once (a pipe, a socket) goes into a temporary file first, and scapy's packets into
     memory.
 
     Attributes: ``path`` for people.
@@ -32,16 +30,12 @@ class Rereadable:
     def __init__(self, material: Material) -> None:
         self._file: BinaryIO | None = None
         self._start = 0
-        if isinstance(material, str | os.PathLike) and os.fspath(material) != "-":
+        if isinstance(material, str | os.PathLike):
             self.path = os.fspath(material)
+            self._file = self._kept(self.path) if comes_once(self.path) else None
         elif isinstance(material, bytes | bytearray | memoryview):
             self.path = _("a capture in memory")
             self._file = io.BytesIO(material)
-        elif isinstance(material, str | os.PathLike):
-            if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-                raise CaptureOpenError(_("-: there is no capture on standard input"))
-            self.path = "-"
-            self._file = self._kept(sys.stdin.buffer)
         elif callable(getattr(material, "read", None)):
             file: Any = material
             name = getattr(file, "name", "")
@@ -71,9 +65,8 @@ class Rereadable:
         self._file.seek(self._start)
         yield self._file
 
-    def _kept(self, file: BinaryIO) -> BinaryIO:
-        """All that there is to read, in a temporary file that goes with this object."""
-        kept = tempfile.TemporaryFile()  # noqa: SIM115
-        weakref.finalize(self, kept.close)
-        shutil.copyfileobj(file, kept)
-        return kept
+    def _kept(self, source: str | BinaryIO) -> BinaryIO:
+        """A copy that goes with this object."""
+        copy = kept(source, self.path)
+        weakref.finalize(self, copy.close)
+        return copy

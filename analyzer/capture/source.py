@@ -41,7 +41,7 @@ def open_capture(
     ``window`` bounds the octets that are looked at together. Raises ``CaptureOpenError``, ``CaptureFormatError`` where
     this is no capture, and ``FilterError``.
     """
-    file, name, owned = _open(path)
+    file, name, owned = open_octets(path)
     try:
         return Capture(file, name, owned, filter_expression, batch_packets, window)
     except BaseException:
@@ -176,8 +176,8 @@ class Capture:
         self.damage = CaptureFormatError(self.path, self._window.offset + self._cursor, reason)
 
 
-def _open(path: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, str, bool]:
-    """The file, its name, and whether it is ours to close."""
+def open_octets(path: str | os.PathLike[str] | BinaryIO) -> tuple[BinaryIO, str, bool]:
+    """What to read, its name, and whether it is ours to close. Raises ``CaptureOpenError``."""
     if not isinstance(path, str | os.PathLike):
         name = getattr(path, "name", "")
         return path, name if isinstance(name, str) and name else "<stream>", False

@@ -44,9 +44,12 @@ def command(context: click.Context, color: str) -> None:
     """
     found = context.obj if isinstance(context.obj, Settings) else Settings()
     screen = screen_of(color)
-    heading = visible(found.path or settings.place()) or _("no file: {variable} is empty").format(
-        variable=settings.VARIABLE
-    )  # fmt: skip
+    heading = visible(found.path or settings.place())
+    if not heading:
+        told = _("no file: there is no home, and {variable} is not set")
+        if settings.VARIABLE in os.environ:
+            told = _("no file: {variable} is empty")
+        heading = told.format(variable=settings.VARIABLE)
     if not found.path and settings.place():
         heading = _("{path} (there is no such file)").format(path=heading)
     screen.write([f" {screen.paint(heading, 'bold')}", ""])

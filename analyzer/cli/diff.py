@@ -7,9 +7,7 @@ told in detail.
 from __future__ import annotations
 
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
@@ -18,6 +16,7 @@ import click
 import numpy as np
 
 from analyzer.api.servers import servers_named
+from analyzer.capture.kept import rereadable
 from analyzer.cli import colors, servers
 from analyzer.cli.aside import Aside
 from analyzer.cli.ending import end
@@ -227,15 +226,8 @@ def read(stack: ExitStack, path: str, expression: str, known: Rows, *, has_packe
 
 
 def opened(stack: ExitStack, path: str) -> str | BinaryIO:
-    """The capture's name, or a copy of standard input, which can be read twice."""
-    if path != "-":
-        return path
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-        raise UsageError(_("standard input is a terminal or closed; give a file"))
-    kept = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    shutil.copyfileobj(sys.stdin.buffer, kept)
-    kept.seek(0)
-    return kept
+    """The capture's name, or a copy of what comes only once."""
+    return stack.enter_context(rereadable(path))
 
 
 def _shown_name(path: str) -> str:

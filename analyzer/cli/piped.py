@@ -23,18 +23,17 @@ import click
 import numpy as np
 
 from analyzer.capture.ahead import CompiledAhead
+from analyzer.capture.kept import keep
 from analyzer.cli.progress import ReadingProgress
 from analyzer.cli.shown import Lines, Shown, Terminal, can_pin
 from analyzer.cli.signals import Signals
-from analyzer.errors import UsageError
-from analyzer.language import _, reason
+from analyzer.language import _
 from analyzer.pipeline import BATCH_PACKETS, Run
 from analyzer.render.quantities import counted
 from analyzer.render.screen import screen_of
 from analyzer.render.tcpdump.options import TcpdumpOptions
 from analyzer.render.tcpdump.printer import TcpdumpPrinter
 from analyzer.render.timeline import Timeline
-from analyzer.render.untrusted import visible
 from analyzer.tables import Batch, Frames, Labels, Packets, Rows
 
 Column = TypeVar("Column", bound=np.ndarray[Any, Any])
@@ -57,14 +56,14 @@ _MOST_KEPT_OCTETS = 4 << 20
 
 
 class Tee(io.FileIO):
-    """A pipe whose octets are also written to ``copy``. It stays open.
+    """A pipe whose octets are also written to ``copy``, which has the pipe's name. It stays open.
 
     ``waiting`` is called again and again while no octet comes, with how long it has been, in tenths of a second.
     """
 
-    def __init__(self, pipe: BinaryIO, name: str, copy: BinaryIO, waiting: Callable[[int], None]) -> None:
+    def __init__(self, pipe: BinaryIO, copy: io.FileIO, waiting: Callable[[int], None]) -> None:
         super().__init__(pipe.fileno(), closefd=False)
-        self.name = name
+        self.name = copy.name
         self.was_cut = False
         """Whether an end was given that is not the pipe's own."""
         self._copy, self._waiting = copy, waiting
@@ -83,29 +82,20 @@ class Tee(io.FileIO):
             if self._poll.poll(_TENTH_MS if tenths else 0):
                 octets: int | None = super().readinto(room)
                 if octets is not None:  # None: another reader was faster
-                    self._keep(room[:octets])
+                    keep(room[:octets], self._copy)
                     return octets
             self._waiting(tenths)
         self.was_cut = True
         return 0
 
-    def _keep(self, octets: memoryview) -> None:
-        try:
-            while octets:
-                octets = octets[self._copy.write(octets) :]
-        except OSError as error:
-            name = visible(str(self.name))
-            told = _("{name}: cannot keep a copy of what it brings: {reason}")
-            raise UsageError(told.format(name=name, reason=reason(error))) from None
 
-
-def survey_piped(pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, known_servers: Rows, color: str) -> Run:
-    """Take a whole pipe for its connections, and write what it brings to ``copy``, a file without a buffer.
+def survey_piped(pipe: BinaryIO, copy: io.FileIO, expression: str, known_servers: Rows, color: str) -> Run:
+    """Take a whole pipe for its connections, and write what it brings to ``copy`` (capture/kept.py).
 
     Ctrl-C ends the program that writes too, and what it still writes is wanted; SIGTERM, and q on a terminal, end the
     reading at once. Raises UsageError when no copy can be kept.
     """
-    with _Following(pipe, name, copy, expression, color) as following:
+    with _Following(pipe, copy, expression, color) as following:
         with Signals(following.asked), Run(following.tee, expression, known_servers, judges=True) as run:
             following.begin(run)
             for batch in run:
@@ -125,8 +115,8 @@ class _Following:
     Attributes: ``tee`` is what to read from; ``failure`` why packets could not be shown.
     """
 
-    def __init__(self, pipe: BinaryIO, name: str, copy: BinaryIO, expression: str, color: str) -> None:
-        self.tee = Tee(pipe, name, copy, self._waits)
+    def __init__(self, pipe: BinaryIO, copy: io.FileIO, expression: str, color: str) -> None:
+        self.tee = Tee(pipe, copy, self._waits)
         self.failure: OSError | None = None
         self._expression, self._color = expression, color
         self._began_ns = time.time_ns()

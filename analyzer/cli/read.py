@@ -5,10 +5,7 @@ A pipe whose packets happen now shows them as they come, before that (piped.py).
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
@@ -19,6 +16,8 @@ import click
 
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of
+from analyzer.capture.kept import comes_once, empty
+from analyzer.capture.source import open_octets
 from analyzer.cli import colors, dissected, servers, straced
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
@@ -105,9 +104,9 @@ def command(
             with ReadingProgress() as progress:
                 run = survey(source, expression, known, on_batch=progress.tick)
         else:
-            pipe, source = source, stack.enter_context(tempfile.TemporaryFile(buffering=0))
             name = _("standard input") if file == "-" else file
-            run = survey_piped(pipe, name, source, expression, known, color)
+            pipe, source = source, stack.enter_context(empty(name))
+            run = survey_piped(pipe, source, expression, known, color)
         screen = screen_of(color)
         numbers = chosen(run.connections[: run.count], run.endpoints[: run.count], named, only, sort)
         told = numbers if named is not None or len(numbers) <= FEW_CONNECTIONS else ()
@@ -176,17 +175,10 @@ def _unsettled(connection: Rows, endpoints: Rows) -> str:
 def _opened(file: str) -> AbstractContextManager[str | BinaryIO]:
     """A file's name, or what there is to read where a name does not do: standard input, another pipe."""
     if file != "-":
-        return open(file, "rb", buffering=0) if _is_pipe(file) else nullcontext(file)
+        return open_octets(file)[0] if comes_once(file) else nullcontext(file)
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         return nullcontext(file)
     return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
-
-
-def _is_pipe(file: str) -> bool:
-    try:
-        return stat.S_ISFIFO(os.stat(file).st_mode)
-    except OSError:
-        return False
 
 
 def _is_tcp(run: Run, number: int) -> bool:

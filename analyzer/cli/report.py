@@ -13,13 +13,13 @@ import click
 
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of, story_of
+from analyzer.capture.kept import rereadable
 from analyzer.cli import dissected, servers
 from analyzer.cli.choice import KEYS, KINDS, chosen
 from analyzer.cli.destination import destination
 from analyzer.cli.dissected import Dissection
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.twice import twice
 from analyzer.errors import UsageError
 from analyzer.explain.calls import inferred
 from analyzer.explain.quality import Quality
@@ -114,9 +114,7 @@ def command(
         raise UsageError(_("--dissect does not go with --no-payload: it is what the programs said that it decodes"))
     with ExitStack() as stack:
         dissection = stack.enter_context(Dissection(decode_as, has_fields=True)) if dissect else None
-        source = stack.enter_context(twice(file)) if file == "-" else file
-        if file != "-" and not os.path.isfile(file):
-            source = stack.enter_context(twice(file)) if os.path.exists(file) else file
+        source = stack.enter_context(rereadable(file))
         known = servers_named(server_ends, expression)
         run = write_report(source, file, expression, known, output, wanted, svg, dissection)
     if dissection:

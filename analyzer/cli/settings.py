@@ -41,12 +41,15 @@ class Settings(NamedTuple):
 
 
 def place() -> str:
-    """Where the file is, or would be; empty where there shall be none."""
+    """Where the file is, or would be; empty where there shall be none, and for a user who has no home."""
     given = os.environ.get(VARIABLE)
     if given is not None:
         return given
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()
+    try:
+        folder = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()
+    except RuntimeError:  # neither HOME nor the list of users tells
+        return ""
     return str(folder / "tcpflow-view" / "config.toml")
 
 
@@ -61,7 +64,8 @@ def read(commands: Collection[str]) -> Settings:
     try:
         octets = Path(path).read_bytes()
     except OSError as error:
-        if VARIABLE not in os.environ and isinstance(error, FileNotFoundError | NotADirectoryError):
+        # Of another user's home, which sudo and containers leave in HOME, nothing is wanted.
+        if VARIABLE not in os.environ and isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
             return Settings()
         told = _("{path}: {reason}").format(path=visible(path), reason=reason(error))
         raise UsageError(f"{VARIABLE}={told}" if VARIABLE in os.environ else told) from None

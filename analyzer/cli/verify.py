@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
+from analyzer.capture.kept import rereadable
 from analyzer.capture.saving import CaptureWriter
 from analyzer.capture.source import open_capture
 from analyzer.cli import colors
 from analyzer.cli.ending import end
 from analyzer.cli.progress import ReadingProgress
-from analyzer.cli.twice import twice
 from analyzer.dissect.comparison import CONNECTION_FIELDS, PACKET_FIELDS, Comparison, Difference, arguments
 from analyzer.dissect.tshark import Output, Tshark, environment, installed
 from analyzer.errors import TsharkError
@@ -61,9 +61,7 @@ def command(
     tshark = installed("verify")
     expression = " ".join(filter_words)
     with ExitStack() as stack:
-        source: str | BinaryIO = file
-        if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
-            source = stack.enter_context(twice(file))
+        source = stack.enter_context(rereadable(file))
         same = stack.enter_context(_for_tshark(source, expression))
         report = _Json(whole) if form == "json" else _Text(screen_of(color), whole)
         comparison, run, trouble = _compared(tshark, same, source, expression, report)
@@ -169,17 +167,19 @@ class _Json:
     def __init__(self, whole: bool) -> None:
         self._most = sys.maxsize if whole else MOST_LISTED
         self._listed = 0
-        sys.stdout.write('{"schema": 1, "record": "verification", "differences": [')
+        self._has_begun = False
 
     def take(self, found: list[Difference]) -> None:
         """Write some differences."""
         for one in found[: self._most - self._listed]:
+            self._begin()
             record = one._asdict() | {"connection": one.connection or None, "reason": reason_name(one.reason)}
             sys.stdout.write((",\n" if self._listed else "\n") + json.dumps(record))
             self._listed += 1
 
     def finish(self, comparison: Comparison, version: str, file: str) -> None:
         """Write the sums."""
+        self._begin()
         fields = {
             field: {"same": comparison.tally[field, True], "different": comparison.tally[field, False]}
             for field in PACKET_FIELDS + CONNECTION_FIELDS
@@ -190,3 +190,9 @@ class _Json:
             "differing": comparison.differing, "explained": comparison.explained, "fields": fields,
         }  # fmt: skip
         sys.stdout.write("\n], " + json.dumps(sums).removeprefix("{") + "\n")
+
+    def _begin(self) -> None:
+        """Nothing is written before it is sure that there is something to tell."""
+        if not self._has_begun:
+            sys.stdout.write('{"schema": 1, "record": "verification", "differences": [')
+        self._has_begun = True

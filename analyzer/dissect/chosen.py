@@ -61,11 +61,11 @@ class ChosenPackets:
             is_wanted[i] = there in self._ends or (*there[4:], *there[:4]) in self._ends
         at = np.flatnonzero(is_wanted)
         room = max(self._most - len(self.numbers), 0)
+        self._note_sides(batch, at, room)
         self.left_out += len(at[room:])
         at = at[:room]
         if not len(at):
             return
-        self._note_sides(batch, at)
         self.numbers.extend(frames.number[at].tolist())
         if self._writer is None:
             self._writer = CaptureWriter(self.path, int(frames.linktype[at[0]]), mixes_linktypes=True)
@@ -83,8 +83,8 @@ class ChosenPackets:
                 self._found.setdefault(owner, {})[number] = Side(side)
         return self._found.get(connection, {})
 
-    def _note_sides(self, batch: Batch, at: I64) -> None:
-        """Remember whose the packets are; those before the one at which a connection turned round are turned too."""
+    def _note_sides(self, batch: Batch, at: I64, room: int) -> None:
+        """Remember whose the first packets are; those before any at which a connection turned round are turned too."""
         labels = batch.labels
         owners, sides = labels.connection[at], labels.side[at]
         turned = np.flatnonzero(labels.events[at] >> np.uint32(Event.TURNED_ROUND) & 1)
@@ -94,5 +94,5 @@ class ChosenPackets:
             for row, owner in enumerate(self._owners):
                 if owner == owners[place]:
                     self._sides[row] = 1 - self._sides[row]
-        self._owners.extend(owners.tolist())
-        self._sides.extend(sides.tolist())
+        self._owners.extend(owners[:room].tolist())
+        self._sides.extend(sides[:room].tolist())

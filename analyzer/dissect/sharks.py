@@ -175,7 +175,8 @@ class _Loop(asyncio.SelectorEventLoop):
     async def end(self) -> None:
         """End it, and what it started."""
         if self._process and self._transport:
-            end(self._process.pid)
+            if self._process.returncode is None:  # afterwards the id may be another's
+                end(self._process.pid)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), 1)
             self._transport.close()

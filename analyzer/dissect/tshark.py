@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -28,7 +29,7 @@ OLDEST = (3, 6)
 PATIENCE_S = 30.0
 """So long tshark may do nothing."""
 
-_ENDING_S = 1.0
+_ENDING_S, _LOOKS_S = 1.0, 0.005
 _LONGEST_LINE = 1 << 20
 _MOST_SAID = 4_096
 _PIECE = 1 << 16
@@ -107,7 +108,8 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        end(self._process.pid)
+        if self._process.returncode is None:
+            end(self._process.pid)
         self._process.wait()
         self._out.close()
         self._errors.close()
@@ -128,7 +130,7 @@ class Output:
         for _line in self.lines():
             pass
         try:
-            status = self._process.wait(PATIENCE_S)
+            status = self._wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             raise TsharkError(_("tshark does not go on; it was ended")) from None
         if status:
@@ -137,7 +139,7 @@ class Output:
     def ending(self) -> str:
         """How it ended, where it ended badly just now; else empty."""
         with suppress(subprocess.TimeoutExpired):
-            if status := self._process.wait(_ENDING_S):
+            if status := self._wait(_ENDING_S):
                 return failure(status, self.complaint())
         return ""
 
@@ -145,6 +147,17 @@ class Output:
         """The first line with which it complains; empty if it did not."""
         self._errors.seek(0)
         return complaint_in(self._errors.read(_MOST_SAID).decode(errors="replace"))
+
+    def _wait(self, patience_s: float) -> int:
+        """Its exit status; what it started ends with it. Raises TimeoutExpired."""
+        until = time.monotonic() + patience_s
+        while self._process.returncode is None and not _has_ended(self._process.pid):
+            if time.monotonic() >= until:
+                raise subprocess.TimeoutExpired("tshark", patience_s)
+            time.sleep(_LOOKS_S)
+        if self._process.returncode is None:
+            end(self._process.pid)  # nobody has been told of its end yet: until then the id is nobody else's
+        return self._process.wait()
 
     def _read(self) -> bytes:
         used = -1.0
@@ -172,7 +185,7 @@ def failure(status: int, said: str) -> str:
 
 
 def end(pid: int) -> None:
-    """End the session that this process leads, and all that it started."""
+    """End the session that this process leads, and all that it started; nobody may have waited for it yet."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -186,6 +199,16 @@ def _processor_time(pid: int) -> float:
     except psutil.Error:
         return 0.0
     return float(times.user + times.system)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child of this process has, which was not waited for."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _output_of(command: list[str]) -> str:

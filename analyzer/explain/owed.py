@@ -2,12 +2,13 @@
 
 The kernel of the end that received octets, a SYN or a FIN acknowledges them, soon (a delayed ACK takes some tens of
 milliseconds), or resets the connection. A connection of which one side said FIN is expected to be closed by the other
-side too. An open connection in which all is acknowledged owes nothing, however long it is silent.
+side too, and then both FINs to be acknowledged. An open connection in which all is acknowledged owes nothing, however
+long it is silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -35,26 +36,37 @@ def debts_of(connections: Rows, endpoints: Rows) -> list[Debt]:
     found = []
     for row in np.flatnonzero(is_open).tolist():
         number, ends = int(connections[row]["number"]), endpoints[row]
-        if (ends["known"] & SENT_FIN).any():
+        if _said_fin(ends) == 1:
             found.append(Debt(number, Side(int(bool(ends[Side.CLIENT]["known"] & SENT_FIN))), None))
-            continue
-        for side in Side:
-            end = ends[1 - side]
-            if end["known"] & KNOWS_SND and seq_diff(int(end["snd_nxt"]), int(end["snd_una"])) > 0:
-                found.append(Debt(number, side, int(end["snd_nxt"])))
+        else:
+            found += _not_acknowledged(number, ends)
     return found
 
 
+def _said_fin(ends: Rows) -> int:
+    """How many sides."""
+    return int(np.count_nonzero(ends["known"] & SENT_FIN))
+
+
+def _not_acknowledged(number: int, ends: Rows) -> Iterator[Debt]:
+    for side in Side:
+        end = ends[1 - side]
+        if end["known"] & KNOWS_SND and seq_diff(int(end["snd_nxt"]), int(end["snd_una"])) > 0:
+            yield Debt(number, side, int(end["snd_nxt"]))
+
+
 def unpaid(debts: Iterable[Debt], connections: Rows, endpoints: Rows) -> list[Debt]:
-    """Those that are still owed. What came to be owed meanwhile is none of them."""
+    """Those that are still owed. What came to be owed meanwhile is none of them, but for the last ACKs of an end."""
     debts = list(debts)
     rows = rows_of(connections, [debt.number for debt in debts]).tolist()
-    return [
-        debt for debt, row in zip(debts, rows, strict=True) if row >= 0 and _is_unpaid(debt, endpoints[row])
-    ]  # fmt: skip
+    return [one for debt, row in zip(debts, rows, strict=True) if row >= 0 for one in _left(debt, endpoints[row])]
 
 
-def _is_unpaid(debt: Debt, ends: Rows) -> bool:
+def _left(debt: Debt, ends: Rows) -> Iterator[Debt]:
+    """What there is left of a debt."""
     if np.isin(ends["state"], _OVER).all():
-        return False
-    return debt.up_to is None or seq_diff(debt.up_to, int(ends[1 - debt.side]["snd_una"])) > 0
+        return
+    if debt.up_to is None and _said_fin(ends) == 2:
+        yield from _not_acknowledged(debt.number, ends)
+    elif debt.up_to is None or seq_diff(debt.up_to, int(ends[1 - debt.side]["snd_una"])) > 0:
+        yield debt

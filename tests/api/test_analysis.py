@@ -33,6 +33,7 @@ from analyzer.cli.export import command as export
 from analyzer.cli.follow import command as follow
 from analyzer.cli.read import command as read
 from analyzer.render import screen
+from tests.capture.brought import bringing
 from tests.cli.spoken import CLIENT, OPENING, SERVER, Said, closing, write
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
@@ -82,6 +83,16 @@ def test_whatever_holds_a_capture(given: Callable[[Any], Any]) -> None:
     finally:
         if hasattr(made, "close"):
             made.close()
+
+
+def test_a_pipe_by_its_name() -> None:
+    """What a shell makes of <(zcat capture.pcap.gz): it is read again for the packets."""
+    with bringing(ECHO.read_bytes()) as reading:
+        analysis = analyze(f"/dev/fd/{reading}")
+    (connection,) = analysis.connections
+    assert analysis.path == f"/dev/fd/{reading}"
+    assert connection.bytes_from("client") == b"clien"
+    assert len(analysis.packets) == 10
 
 
 def test_a_file_is_read_from_where_it_stands() -> None:

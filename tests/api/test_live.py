@@ -71,6 +71,9 @@ def ask(port: int, address: str = "127.0.0.1") -> None:
         assert client.recv(100) == b"hello"
 
 
+GONE = "near: the interface is gone; what came afterwards was not captured"
+
+
 def the_only(capture: Recording) -> Connection:
     [connection] = capture.connections
     return connection
@@ -305,11 +308,73 @@ def fail_after(call: Callable[[int], None], port: int) -> None:
 
 
 def test_an_interface_that_vanishes() -> None:
+    with pair() as there:
+        with live("near") as capture:
+            converse("10.9.0.2", 1, there)
+            assert capture.settle()
+            ip("link", "delete", "near")
+            capture._thread.join()
+            assert not capture.settle()
+            assert capture.unsettled == (GONE,)
+        assert capture.unsettled == (GONE,)
+    assert len(capture.connections.of(protocol="tcp")) == 1
+
+
+def test_an_interface_that_vanishes_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with pair() as _far, live("near") as capture:
-        ip("link", "delete", "near")
+        taken = capture._take_all
+
+        def vanishing() -> bool:
+            ip("link", "delete", "near")
+            capture._thread.join()
+            return taken()
+
+        monkeypatch.setattr(capture, "_take_all", vanishing)
+        assert not capture.settle()
+        assert capture.unsettled == (GONE,)
+
+
+def test_an_interface_that_goes_down() -> None:
+    with live() as capture:
+        ip("link", "set", "lo", "down")
         capture._thread.join()
+    assert capture.unsettled == ("lo: the interface went down; what came afterwards was not captured",)
+
+
+def test_one_block_each() -> None:
+    with live() as capture, pytest.raises(UsageError, match=r"had its block; for another one call live\(…\) again"):
+        capture.__enter__()
+    capture.so_far()
+    with pytest.raises(UsageError, match="had its block"), capture:
+        pass
+
+
+@pytest.mark.parametrize(
+    "ask_for",
+    [
+        lambda capture: capture.stop(), lambda capture: capture.dropped, lambda capture: capture.save("x.pcap"),
+        lambda capture: capture.settle(), lambda capture: capture.so_far(), lambda capture: capture.packets,
+        lambda capture: capture.analysis,
+    ],
+    ids=["stop", "dropped", "save", "settle", "so_far", "packets", "analysis"],
+)  # fmt: skip
+def test_there_is_nothing_before_the_block(
+    ask_for: Callable[[Recording], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="there is no capture before its block"):
+        ask_for(live())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_markers_that_come_late_are_forgotten() -> None:
+    with live() as capture:
+        capture._markers.send()
         assert capture.settle()
-    assert list(capture.connections.of(protocol="tcp")) == []
+        capture._markers.send()
+        assert capture._take_all()
+        assert capture._seen == set()
+        assert capture.settle()
 
 
 def test_a_child_process_ends_nothing() -> None:

@@ -24,6 +24,7 @@ from analyzer.errors import AnalyzerError, UsageError
 from analyzer.render import screen
 from analyzer.render.screen import cells
 from analyzer.tables import ACK, RST
+from tests.capture.brought import bringing
 from tests.cli.spoken import CLIENT, OPENING, SERVER, Said, closing, packets, write
 from tests.compare.rewriting import disguised, rewritten
 
@@ -298,6 +299,17 @@ def test_standard_input(tmp_path: Path) -> None:
     result = run("-", TALK[1], octets=octets)
     assert result.stdout.splitlines()[0].startswith("A  standard input · 13 packets")
     assert result.stdout.splitlines()[1:] == run(TALK[0], TALK[1]).stdout.splitlines()[1:]
+
+
+def test_pipes_by_their_names() -> None:
+    """diff <(zcat before.pcap.gz) <(zcat after.pcap.gz)"""
+    with bringing(TALK[0].read_bytes()) as first, bringing(TALK[1].read_bytes()) as second:
+        piped = run(f"/dev/fd/{first}", f"/dev/fd/{second}")
+    named = run(TALK[0], TALK[1])
+    assert (piped.exit_code, piped.stderr) == (named.exit_code, named.stderr) == (1, "")
+    assert piped.stdout.splitlines()[2:] == named.stdout.splitlines()[2:]
+    with bringing(ECHO.read_bytes()) as first, bringing(ECHO.read_bytes()) as second:
+        assert run("--vantage", f"/dev/fd/{first}", f"/dev/fd/{second}").exit_code == 0
 
 
 def test_damaged_input_is_compared_with_a_warning(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import select
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
 import time
 import zlib
@@ -24,6 +23,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
+from analyzer.capture.kept import empty
 from analyzer.cli.piped import copy_of, survey_piped
 from analyzer.pipeline import Run
 from analyzer.render.screen import Screen
@@ -181,8 +181,8 @@ def piped(octets: bytes) -> tuple[int, bytes]:
     read_end, write_end = os.pipe()
     os.write(write_end, octets)
     os.close(write_end)
-    with open(read_end, "rb", buffering=0) as pipe, tempfile.TemporaryFile(buffering=0) as copy:
-        packets = survey_piped(pipe, "pipe", copy, "", NO_SERVERS, "never").packets
+    with open(read_end, "rb", buffering=0) as pipe, empty("pipe") as copy:
+        packets = survey_piped(pipe, copy, "", NO_SERVERS, "never").packets
         copy.seek(0)
         return packets, copy.read()
 

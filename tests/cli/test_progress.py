@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
 
 from analyzer.cli import progress
-from analyzer.cli.progress import ReadingProgress
+from analyzer.cli.progress import CountingProgress, ReadingProgress
 from analyzer.pipeline import Run
 
 
@@ -55,6 +57,31 @@ def test_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with ReadingProgress() as bar:
         bar.tick(run(1))
     assert terminal.getvalue() == ""
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, color: str) -> str:
+    """What is written while packets are counted, for a command with this --color."""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stderr", terminal)
+    clock = iter([0.0, 1.5])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    context = click.Context(click.Command("read"))
+    context.params["color"] = color
+    with context, CountingProgress("decoding", 1_204) as bar:
+        bar.tick(1_000)
+        bar.tick(1_100)
+    return terminal.getvalue()
+
+
+def test_packets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    colored, plain = counted(monkeypatch, "auto"), counted(monkeypatch, "never")
+    for text in (colored, plain):
+        assert "decoding" in text
+        assert "1000/1204" in text or "1100/1204" in text
+    assert re.search(r"\x1b\[[0-9;]*3[0-9;]*m", colored)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9;]*m", plain), "--color never"
 
 
 def test_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

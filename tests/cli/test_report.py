@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from analyzer.cli.export import command as export
 from analyzer.cli.report import command
 from analyzer.errors import UsageError
+from tests.capture.brought import bringing
 from tests.report.saying import CLIENT, SERVER, frames, write
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
@@ -149,6 +150,11 @@ def test_standard_input_and_output() -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("<!DOCTYPE html>")
     assert '"file":"standard input"' in result.stdout
+
+
+def test_a_pipe_by_its_name(tmp_path: Path) -> None:
+    with bringing(ARTICLE.read_bytes()) as reading:
+        assert data(page_of(tmp_path, f"/dev/fd/{reading}"), "report")["told"]
 
 
 def test_an_empty_capture_has_a_page(tmp_path: Path) -> None:

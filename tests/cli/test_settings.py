@@ -68,6 +68,38 @@ def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(COMMANDS) == Settings()
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a container that runs with any number for a user."""
+
+    def homeless(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv(settings.VARIABLE)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    assert place() == ""
+    assert called(["read", CAPTURE], capsys)[0] == 0
+    told = called(["config"], capsys)[1]
+    assert told.splitlines()[0] == f" no file: there is no home, and {settings.VARIABLE} is not set"
+
+
+def test_another_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What HOME says may be root's still; what is named on purpose has to be readable."""
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.delenv(settings.VARIABLE)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert read(COMMANDS) == Settings()
+    monkeypatch.setenv(settings.VARIABLE, str(tmp_path / "mine.toml"))
+    status, _out, err = called(["read", CAPTURE], capsys)
+    assert (status, err) == (2, f"tcpflow-view: {settings.VARIABLE}={tmp_path}/mine.toml: Permission denied\n")
+
+
 def test_nothing_is_imported_for_no_file(tmp_path: Path) -> None:
     environment = os.environ | {"TCPFLOW_VIEW_CONFIG": ""}
     code = "import sys, atexit\nfrom analyzer.cli.main import main\n"

@@ -18,6 +18,7 @@ from analyzer.errors import TsharkError, UsageError
 from analyzer.pipeline import Run
 from analyzer.tables import Event, Frames, Labels, Packets
 from analyzer.tcp.identities import Identities
+from tests.capture.brought import bringing
 from tests.dissect.fake import CRASHES, FAILS, GARBAGE, HANGS, install, needs_tshark, processes_left
 from tests.report.saying import frames, write
 
@@ -144,6 +145,13 @@ def test_standard_input() -> None:
 
 
 @needs_tshark
+def test_a_pipe_by_its_name() -> None:
+    with bringing(Path(HTTP).read_bytes()) as reading:
+        result = run(f"/dev/fd/{reading}")
+    assert (result.exit_code, result.stdout) == (0, SUMS.format(version=tshark.installed("a test").version))
+
+
+@needs_tshark
 def test_nothing_to_compare() -> None:
     result = run(str(MADE / "echo-udp-23333.pcap"))
     assert (result.exit_code, result.stdout) == (0, " There is no TCP packet to compare.\n")
@@ -192,6 +200,7 @@ def test_a_tshark_that_goes_wrong(does: str, said: str, tmp_path: Path, monkeypa
     assert isinstance(result.exception, TsharkError)
     assert str(result.exception) == said
     assert result.stdout == ""
+    assert run(HTTP, "--format", "json").stdout == "", "and no half of an object either"
 
 
 @needs_tshark

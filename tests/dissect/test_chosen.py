@@ -67,13 +67,14 @@ def test_none_is_there(tmp_path: Path) -> None:
         assert not Path(packets.path).exists()
 
 
+@pytest.mark.parametrize("most", [1, 2, 1000])
 @pytest.mark.parametrize("batch_packets", [1, 3, 100])
-def test_a_connection_that_turns_round(batch_packets: int, tmp_path: Path) -> None:
-    """What is said tells the client later: the packets before are turned too."""
+def test_a_connection_that_turns_round(batch_packets: int, most: int, tmp_path: Path) -> None:
+    """What is said tells the client later: the packets before are turned too, also when that one is left out."""
     said = [(1, b"x"), (0, b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")]
     captured = [one.replace(b"\0\x50", b"\xc3\x50") for one in frames(said)[3:]]
     path = write(tmp_path / "turned.pcap", captured)
-    packets = ChosenPackets([1], 1000)
+    packets = ChosenPackets([1], most)
     with open_capture(str(path), batch_packets=batch_packets) as capture, Run(capture) as run:
         for batch in run:
             packets.add(batch)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,44 @@ def test_one_that_hangs(does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with output(does, tmp_path, monkeypatch) as out, pytest.raises(TsharkError, match="does not go on"):
         out.finish()
     assert processes_left() == []
+
+
+@pytest.mark.parametrize("does", ["", FAILS, CRASHES, ENDLESS])
+def test_nobody_else_is_ended(does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its end was asked for, its number may be another's."""
+    killed = []
+    out = output(does, tmp_path, monkeypatch)
+    killpg = os.killpg
+
+    def noted(pid: int, number: int) -> None:
+        killed.append(out._process.returncode is None)
+        killpg(pid, number)
+
+    monkeypatch.setattr(os, "killpg", noted)
+    with out:
+        next(out.lines(), "")
+        if does != ENDLESS:
+            with suppress(TsharkError):
+                out.finish()
+            out.ending()
+    assert killed == [True]
+
+
+@pytest.mark.parametrize("how", ["sys.exit(3)", "sys.exit()", "os.kill(os.getpid(), 11)"])
+def test_what_it_leaves_behind_is_ended(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = tmp_path / "held"  # its end comes when nobody has it open for writing
+    os.mkfifo(held)
+    left = f"import subprocess\nsubprocess.Popen(['sleep', '600'], stdout=open({str(held)!r}, 'wb'))"
+    reading = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with output(f"{left}\nprint('left')\nsys.stdout.flush()\n{how}", tmp_path, monkeypatch) as out:
+            assert list(out.lines()) == ["left"]
+            with suppress(TsharkError):
+                out.finish()
+        assert select.select([reading], [], [], 10)[0], "it goes on"
+        assert os.read(reading, 1) == b""
+    finally:
+        os.close(reading)
 
 
 def test_one_that_thinks_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,9 @@ def rows(conversation: str) -> tuple[Rows, Rows]:
         (OPEN + "C > S FA 101 ack 301", [(1, SERVER, None)]),
         (HALF, [(1, SERVER, None)]),
         (OPEN + "S > C FA 301 ack 101\nC > S A 101 ack 302", [(1, CLIENT, None)]),
-        (HALF + "S > C FA 301 ack 102", [(1, SERVER, None)]),
+        (HALF + "S > C FA 301 ack 102", [(1, CLIENT, 302)]),
+        (OPEN + "S > C FA 301 ack 101\nC > S FA 101 ack 302", [(1, SERVER, 102)]),
+        (OPEN + "S > C FA 301 ack 101\nC > S FA 101 ack 301", [(1, CLIENT, 302), (1, SERVER, 102)]),
         (HALF + "S > C FA 301 ack 102\nC > S A 102 ack 302", []),
         (HALF + "S > C RA 301 ack 102", []),
         ("C > S UDP 20", []),
@@ -67,6 +69,12 @@ def test_what_is_owed(conversation: str, debts: list[tuple[int, Side, int | None
 )
 def test_what_was_owed_is_paid_by_what_comes(before: str, after: str, is_paid: bool) -> None:
     assert (unpaid(debts_of(*rows(before)), *rows(before + after)) == []) == is_paid
+
+
+def test_who_closed_after_all_owes_nothing_any_more() -> None:
+    """The end that was to come has come; the other side's last ACK has not."""
+    debts = debts_of(*rows(HALF))
+    assert unpaid(debts, *rows(HALF + "S > C FA 301 ack 102")) == [Debt(1, CLIENT, 302)]
 
 
 def test_sequence_numbers_go_round() -> None:
