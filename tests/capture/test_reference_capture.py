@@ -53,7 +53,7 @@ ROOM_KIB = 512 << 10
 """tcpdump's ring: twice the transfer, for on loopback it takes in each packet twice before it leaves one away."""
 
 QUIET = "tcp or udp"
-"""Linux tells of its addresses, and asks for others', when it likes, and so perhaps when only one of the two listens."""
+"""Linux tells of its addresses, and asks for others', when it likes: perhaps when only one of the two listens."""
 
 CLIENT_CLOSES, SERVER_CLOSES, CLIENT_ABORTS = range(3)
 
