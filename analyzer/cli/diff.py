@@ -35,10 +35,12 @@ from analyzer.compare.differences import (
     times_differing,
 )
 from analyzer.compare.pairing import WAYS, Pair, Pairing, identities, paired
+from analyzer.compare.sides import Sides
 from analyzer.compare.steps import steps
 from analyzer.compare.traits import Traits
-from analyzer.compare.voices import Voices, sides_of
+from analyzer.compare.voices import Voices
 from analyzer.errors import CaptureOpenError, UsageError
+from analyzer.expect.vocabulary import nanoseconds
 from analyzer.explain.why import why
 from analyzer.export.comparison import comparison
 from analyzer.language import _
@@ -46,7 +48,7 @@ from analyzer.pipeline import Lives, Run
 from analyzer.render.comparison import One, Twins, detail, summary, table
 from analyzer.render.screen import screen_of
 from analyzer.render.untrusted import visible
-from analyzer.tables import Life, Rows, Side
+from analyzer.tables import Life, Rows
 
 MOST_TOLD = 5
 """Pairs told in detail unless all are asked for."""
@@ -126,7 +128,7 @@ def command(
     clocks. Lost is what the other place must have seen while it captured. This takes some 300 bytes of memory a packet.
 
     Exit status: 0 nothing differs (with --vantage: every packet arrived, once, in order and unchanged), 1 something
-    does or an input was damaged, 2 could not run.
+    does, or no packet is in both captures of --vantage, or an input was damaged, 2 could not run.
     """
     aspects = chosen_aspects(only, ignore, strict)
     tolerance = tolerance_of(time_tolerance) if time_tolerance else None
@@ -196,17 +198,15 @@ def _refuse_with_places(**given: object) -> None:
             raise UsageError(told.format(option=names.get(name, f"--{name}")))
 
 
-_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-
-
 def tolerance_of(written: str) -> Tolerance:
-    """``50ms``, ``1.5s``, ``20%``. Raises UsageError."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*(%|ns|us|µs|ms|s)", written.strip())
-    if not match:
+    """A time as expectations have it (``50ms``, ``1.5 s``), or a part (``20%``). Raises UsageError."""
+    if part := re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%\s*", written):
+        return Tolerance(0, float(part[1]) / 100)
+    try:
+        return Tolerance(nanoseconds(written))
+    except (UsageError, ValueError):
         told = _("--time-tolerance {time}: give a time or a part, as in 50ms, 1.5s or 20%")
-        raise UsageError(told.format(time=visible(written)))
-    value, unit = float(match[1]), match[2]
-    return Tolerance(0, value / 100) if unit == "%" else Tolerance(round(value * _UNITS[unit]))
+        raise UsageError(told.format(time=visible(written))) from None
 
 
 # ---------------------------------------------------------------- passes
@@ -289,14 +289,14 @@ class _Heard:
         self, stack: ExitStack, one: Read, rows: Iterable[int], expression: str, known: Rows, most: int
     ) -> None:
         numbers = one.known.connections["number"][list(rows)]
-        kept, self._voices = Lives(numbers.tolist(), most), Voices()
+        kept, self._voices, self._sides = Lives(numbers.tolist(), most), Voices(), Sides()
         self._aside = stack.enter_context(Aside())
         if not isinstance(one.source, str):
             one.source.seek(0)
         with Run(one.source, expression, known) as run, ReadingProgress(_("following")) as progress:
             for batch in run:
                 kept.add(batch)
-                for identity, octets in self._voices.add(batch, sides_of(batch, numbers)):
+                for identity, octets in self._voices.add(batch, self._sides.taken(batch, numbers)):
                     self._keep(identity, octets)
                 progress.tick(run)
         for identity, octets in self._voices.finish():
@@ -309,7 +309,8 @@ class _Heard:
 
     def said(self, row: int, side: int) -> Iterator[bytes]:
         """The octets that a side of the connection in this row said."""
-        identity = self._voices.whose().get((row, Side(side)))
+        taken_for = side ^ int(self._sides.turned(np.array([row]))[0])
+        identity = self._voices.whose().get((row, taken_for))
         return iter(()) if identity is None else self._aside.pieces(identity)
 
     def _keep(self, identity: int, octets: bytes | int) -> None:

@@ -9,8 +9,9 @@ import click
 import numpy as np
 
 from analyzer.cli.progress import ReadingProgress
+from analyzer.compare.places import A, B, Capture, Whose
 from analyzer.compare.seen import Seen
-from analyzer.compare.vantage import A, B, Between, Capture, Vantage
+from analyzer.compare.vantage import Between, Vantage
 from analyzer.export.vantage import vantage_record
 from analyzer.language import _
 from analyzer.pipeline import Run, lives
@@ -18,7 +19,7 @@ from analyzer.render.comparison import One
 from analyzer.render.quantities import counted
 from analyzer.render.screen import Screen
 from analyzer.render.segment import Segment, segments
-from analyzer.render.vantage import connection_table, journeys_of, ladder, summary, troubles, words_of
+from analyzer.render.vantage import connection_table, is_untroubled, journeys_of, ladder, summary, words_of
 from analyzer.tables import Rows
 
 MOST_TOLD = 3
@@ -51,19 +52,19 @@ def read_place(source: str | BinaryIO, shown: str, expression: str, known: Rows)
 def tell(
     places: tuple[Place, Place], expression: str, known: Rows, screen: Screen, *, as_json: bool, whole: bool
 ) -> bool:
-    """Write what became of the packets between the places. Returns whether anything did."""
+    """Write what became of the packets between the places. Returns whether more did than that they arrived."""
     a, b = places
     between = Between(a.capture, b.capture)
     told = between.told()
-    rows = [between.row_of(trip) for trip in told.incidents]
+    whose = [between.whose(trip) for trip in told.incidents]
     if as_json:
         numbers = a.capture.seen["number"], b.capture.seen["number"]
-        click.echo(vantage_record(told, rows, numbers))
-        return troubles(told) > 0
+        click.echo(vantage_record(told, whose, numbers))
+        return not is_untroubled(told)
     screen.write(summary(a.one, b.one, told, screen))
-    happened = list(dict.fromkeys(row for row, trip in zip(rows, told.incidents, strict=True) if words_of(trip)))
+    happened = list(dict.fromkeys(one for one, trip in zip(whose, told.incidents, strict=True) if words_of(trip)))
     if happened:
-        screen.write([*connection_table(a.one, told, rows, screen), ""])
+        screen.write([*connection_table((a.one, b.one), told, whose, screen), ""])
     drawn = happened or sorted(told.places)[:1]
     if not whole:
         drawn = drawn[:MOST_TOLD]
@@ -71,19 +72,21 @@ def tell(
     if len(drawn) < len(happened):
         more = _("{connections} more: --all draws them too.")
         screen.write([f" {more.format(connections=counted(len(happened) - len(drawn), 'connection'))}"])
-    return troubles(told) > 0
+    return not is_untroubled(told)
 
 
 def _draw(
-    places: tuple[Place, Place], between: Between, told: Vantage, rows: Collection[int], expression: str, known: Rows,
-    screen: Screen, *, whole: bool,
+    places: tuple[Place, Place], between: Between, told: Vantage, chosen: Collection[Whose], expression: str,
+    known: Rows, screen: Screen, *, whole: bool,
 ) -> None:  # fmt: skip
-    """The ladders of these rows of A, which takes a second pass over both captures."""
-    if not rows:
+    """The ladders of these connections, which takes a second pass over both captures."""
+    if not chosen:
         return
-    rows_b = [other for other, row in told.rows_b.items() if row in rows]
+    rows_a = [one.row for one in chosen if one.place == A]
+    rows_b = [one.row for one in chosen if one.place == B]
+    rows_b += [other for other, row in told.rows_b.items() if row in rows_a]
     found: list[dict[int, Segment]] = []
-    for place, wanted in zip(places, (rows, rows_b), strict=True):
+    for place, wanted in zip(places, (rows_a, rows_b), strict=True):
         numbers = place.capture.connections["number"][list(wanted)].tolist()
         if not isinstance(place.source, str):
             place.source.seek(0)
@@ -94,12 +97,11 @@ def _draw(
             )  # fmt: skip
         found.append({segment.number: segment for life in kept.values() for segment in segments(life)})
     numbers_of = places[A].capture.seen, places[B].capture.seen
-    for row in rows:
-        trips = between.trips_of(row)
+    for one in chosen:
+        trips = between.trips_of(one)
         at = np.array([max(trip.b, 0) for trip in trips], np.int64)
         corrected = between.corrected(numbers_of[B]["ts_ns"][at]).tolist() if len(numbers_of[B]) else []
         journeys = journeys_of(trips, (found[A], found[B]), numbers_of, corrected)
-        connection = places[A].capture.connections[row]
         if journeys:
-            ends, client_at = places[A].one.endpoints[row], told.places[row].client_at
-            screen.write(ladder(connection, ends, journeys, client_at, screen, whole=whole))
+            client_at = told.places[one].client_at
+            screen.write(ladder(places[one.place].one, one, journeys, client_at, screen, whole=whole))

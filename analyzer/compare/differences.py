@@ -243,7 +243,7 @@ def _hashed(
 
     def tell(pair: _Pair, aspects: Collection[Aspect]) -> Iterator[Difference]:
         one, other = (known.traits[row][aspect.value] for known, row in pair)
-        if one != other:
+        if (one != other).any():
             yield Difference(aspect, -1, "", *(count(*known) for known in pair))
 
     return tell

@@ -2,8 +2,8 @@
 
 A packet is known by its connection's ends and direction, its numbers, flags and payload; a segment that is sent again
 by its IPv4 identification and its timestamps too, and by its time where nothing else tells the two apart. What
-segmentation offload made of several segments, or several of, is known by the octets that it brings. Nothing depends on
-the order of packets.
+segmentation offload made of several segments, or several of, is known by the octets that it brings. Packets need not be
+in the same order; only those that nothing tells apart, of which both captures have as many, are paired in their order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.compare.mixing import U64, mixed
 from analyzer.tables import CWR, ECE, FIN, I64, SYN, Rows
 
-U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 _UNMARKED = ~(ECE | CWR) & 0x1FF
@@ -119,7 +119,9 @@ class _Matching:
         ids[self._flows_a[one[self._a["ip_id"][one] > 0]]] = True
         identification = np.where(ids[flows], rows["ip_id"], 0)
         names = ("seq", "ack", "payload_len")
-        return _key(flows, rows["flags"] & _UNMARKED, *(rows[name] for name in names), identification, self._sums(rows))
+        return mixed(
+            flows, rows["flags"] & _UNMARKED, *(rows[name] for name in names), identification, self._sums(rows)
+        )
 
     def _sums(self, rows: Rows) -> npt.NDArray[np.uint32]:
         return rows["sum"] if self._with_sums else np.zeros(len(rows), np.uint32)
@@ -137,18 +139,7 @@ class _Matching:
 def identity_of(rows: Rows, flows: I64, sums: npt.NDArray[np.uint32]) -> U64:
     """A hash of all that makes a packet another one than the same segment sent again."""
     names = ("seq", "ack", "payload_len", "window", "ip_id", "ts_val", "ts_ecr")
-    return _key(flows, rows["flags"] & _UNMARKED, *(rows[name] for name in names), sums)
-
-
-def _key(*columns: npt.NDArray[np.integer]) -> U64:
-    """A hash of each row."""
-    with np.errstate(over="ignore"):
-        value = np.zeros(len(columns[0]), np.uint64)
-        for column in columns:
-            value = (value ^ column.astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
-            value = (value ^ value >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-            value ^= value >> np.uint64(27)
-    return value
+    return mixed(flows, rows["flags"] & _UNMARKED, *(rows[name] for name in names), sums)
 
 
 def _nearest(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analyzer.compare.voices import Sides, captured_end, payload_sums, sides_of
+from analyzer.compare.sides import Sides, Taken
+from analyzer.compare.voices import captured_end, payload_sums
 from analyzer.tables import I64, U8, Batch, Event, Protocol, Rows
 
 SEEN = np.dtype(
@@ -39,27 +40,26 @@ class Seen:
     """Collects them from the batches of a run in which no connection is let go."""
 
     def __init__(self) -> None:
+        self._sides = Sides()
         self._parts: list[Rows] = []
 
     def add(self, batch: Batch) -> None:
         """Take the next batch, while its octets are there."""
-        sides = sides_of(batch)
-        if sides.turned:
-            for part in self._parts:
-                part["side"] ^= np.isin(part["row"], sides.turned)
-        self._parts.append(_rows(batch, sides))
+        self._parts.append(_rows(batch, self._sides.taken(batch)))
 
     def finished(self) -> Rows:
         """SEEN rows in the order of the capture, when all batches were taken."""
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, SEEN)
+        rows = np.concatenate(self._parts) if self._parts else np.zeros(0, SEEN)
+        rows["side"] ^= self._sides.turned(rows["row"])
+        return rows
 
 
-def _rows(batch: Batch, sides: Sides) -> Rows:
+def _rows(batch: Batch, taken: Taken) -> Rows:
     frames, packets, labels = batch
-    at = sides.at
+    at = taken.at
     rows: Rows = np.zeros(len(at), SEEN)
-    rows["number"], rows["ts_ns"], rows["row"] = frames.number[at], frames.ts_ns[at], sides.rows
-    rows["side"] = sides.side
+    rows["number"], rows["ts_ns"], rows["row"] = frames.number[at], frames.ts_ns[at], taken.rows
+    rows["side"] = taken.side
     for name in (
         "seq", "ack", "ts_val", "ts_ecr", "payload_len", "flags", "window", "ip_id", "mss", "ttl", "options",
         "window_scale",

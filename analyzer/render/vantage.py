@@ -15,8 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer import language
+from analyzer.compare.changes import Change
 from analyzer.compare.clocks import Clock, Delays
-from analyzer.compare.vantage import A, B, Change, Evidence, Fate, Trip, Vantage
+from analyzer.compare.fates import Fate, Trip
+from analyzer.compare.places import A, B, Evidence, Whose
+from analyzer.compare.vantage import Vantage
 from analyzer.language import _, text
 from analyzer.render.addresses import endpoint, shortened
 from analyzer.render.arrow import arrow
@@ -61,11 +64,12 @@ _DISPENSABLE = (4, 2)
 """Columns that are left out on a narrow screen."""
 
 
-def troubles(told: Vantage) -> int:
-    """How many packets did not arrive once and in order, or were changed; late ones arrived."""
+def is_untroubled(told: Vantage) -> bool:
+    """Whether every packet arrived, once, in order and unchanged; late ones arrived. Where no packet is in both, or one
+    is missing of which nobody knows the way, none is known to."""
     fates = Fate.LOST, Fate.PARTLY_LOST, Fate.UNSEEN, Fate.DUPLICATED
-    strange = sum(trip.fate in fates or trip.overtaken > 0 for trip in told.incidents)
-    return strange + sum(len(change.packets) for change in told.changes)
+    is_strange = any(trip.fate in fates or trip.overtaken > 0 for trip in told.incidents)
+    return told.common > 0 and not is_strange and not told.changes and not any(told.missed)
 
 
 def summary(a: One, b: One, told: Vantage, screen: Screen) -> Iterator[str]:
@@ -92,14 +96,17 @@ def _sentences(a: One, told: Vantage) -> Iterator[str]:
     if any(told.only):
         others = _("Of connections that the other capture does not have: {a} in A, {b} in B.")
         yield others.format(a=counted(told.only[A], "packet"), b=counted(told.only[B], "packet"))
+    if any(told.missed):
+        yield _(
+            "In one capture alone, though the other captured then too, and nobody knows which way they went: {a} in A, "
+            "{b} in B. They may be lost."
+        ).format(a=counted(told.missed[A], "packet"), b=counted(told.missed[B], "packet"))
     yield from _where(a, told)
     if told.clock:
         yield from _clock(told.clock)
-    if unknown := len(told.of(Fate.UNKNOWN)):
-        yield _(
-            "{packets} in one capture alone from a time when the other did not capture, or of a way that is not known: "
-            "not counted."
-        ).format(packets=counted(unknown, "packet"))
+    if unknown := sum(trip.way >= 0 for trip in told.of(Fate.UNKNOWN)):
+        outside = _("{packets} in one capture alone from a time when the other did not capture: not counted.")
+        yield outside.format(packets=counted(unknown, "packet"))
     if copies := len(told.of(Fate.COPY)):
         yield _("{packets} are copies that a capture made: not counted.").format(packets=counted(copies, "packet"))
 
@@ -240,18 +247,23 @@ class Journey(NamedTuple):
     at_b: int
 
 
-def connection_table(a: One, told: Vantage, rows: Iterable[int], screen: Screen) -> Iterator[str]:
-    """A line for each connection in which something happened."""
-    found: dict[int, Counter[str]] = {}
-    for row, trip in zip(rows, told.incidents, strict=True):
+def connection_table(captures: tuple[One, One], told: Vantage, whose: Iterable[Whose], screen: Screen) -> Iterator[str]:
+    """A line for each connection in which something happened; those that B alone has come last."""
+    found: dict[Whose, Counter[str]] = {}
+    for one, trip in zip(whose, told.incidents, strict=True):
         for word in words_of(trip):
-            found.setdefault(row, Counter())[word.text] += 1
-    for row, happened in sorted(found.items()):
-        connection = a.connections[row]
+            found.setdefault(one, Counter())[word.text] += 1
+    for one, happened in sorted(found.items()):
+        connection = captures[one.place].connections[one.row]
         ends = " → ".join(screen.paint(shortened(endpoint(connection, side), 24), SIDES[side].style) for side in Side)
         facts = ", ".join(f"{count(n)} {what}" for what, n in happened.most_common())
         room = screen.width - 9 - sum(cells(shortened(endpoint(connection, side), 24)) for side in Side) - cells(" → ")
-        yield f" {connection['number']:>5}  {ends}  {screen.paint(fit(facts, max(room, 12)), LOUD)}"
+        yield f" {number_of(connection, one.place):>5}  {ends}  {screen.paint(fit(facts, max(room, 12)), LOUD)}"
+
+
+def number_of(connection: Rows, place: int) -> str:
+    """A connection's number; with B's name where A has it not."""
+    return f"B {connection['number']}" if place == B else f"{connection['number']}"
 
 
 def words_of(trip: Trip) -> list[Word]:
@@ -271,10 +283,13 @@ def words_of(trip: Trip) -> list[Word]:
 
 
 def ladder(
-    connection: Rows, endpoints: Rows, journeys: Sequence[Journey], client_at: int, screen: Screen, *, whole: bool
+    capture: One, whose: Whose, journeys: Sequence[Journey], client_at: int, screen: Screen, *, whole: bool
 ) -> Iterator[str]:
-    """A connection between the places; what just arrived is left out unless something happened near, or ``whole``."""
-    grid = _Grid(connection, shifts_of(endpoints), journeys, client_at, screen)
+    """A connection between the places; what just arrived is left out unless something happened near, or ``whole``.
+
+    ``capture`` is the one in whose tables the connection is.
+    """
+    grid = _Grid(capture, whose, journeys, client_at, screen)
     yield from grid.heading()
     rows = grid.rows()
     shown = set(range(len(rows))) if whole or len(rows) <= MOST_STEPS else _shown(rows)
@@ -304,12 +319,11 @@ def _shown(rows: Sequence[_Row]) -> set[int]:
 
 
 class _Grid:
-    def __init__(
-        self, connection: Rows, shifts: Sequence[int], journeys: Sequence[Journey], client_at: int, screen: Screen
-    ) -> None:
-        self._connection, self._journeys, self._client_at, self._screen = connection, journeys, client_at, screen
-        self._shifts = shifts
-        self._is_tcp = connection["protocol"] == Protocol.TCP
+    def __init__(self, capture: One, whose: Whose, journeys: Sequence[Journey], client_at: int, screen: Screen) -> None:
+        self._connection, self._place = capture.connections[whose.row], whose.place
+        self._journeys, self._client_at, self._screen = journeys, client_at, screen
+        self._shifts = shifts_of(capture.endpoints[whose.row])
+        self._is_tcp = self._connection["protocol"] == Protocol.TCP
         times = [at for one in journeys for at, trip in ((one.at_a, one.trip.a), (one.at_b, one.trip.b)) if trip >= 0]
         self._first = min(times)
         self._decimals = seconds_decimals(max(times) - self._first)
@@ -327,7 +341,7 @@ class _Grid:
         room = (self._width - 20) // 2
         ends = [shortened(endpoint(self._connection, side), room) for side in Side]
         painted = [paint(end, f"bold {SIDES[side].style}") for end, side in zip(ends, Side, strict=True)]
-        yield f" {paint(str(self._connection['number']), 'bold')}  {' → '.join(painted)}"
+        yield f" {paint(number_of(self._connection, self._place), 'bold')}  {' → '.join(painted)}"
         yield ""
         near = ["", ""]
         if self._client_at >= 0:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scapy.layers.inet import TCP
+from scapy.layers.inet import IP, TCP
 from scapy.packet import Packet
 
 from analyzer.cli import diff
@@ -23,7 +23,7 @@ from analyzer.compare.differences import NOISE, USUAL, Aspect
 from analyzer.errors import AnalyzerError, UsageError
 from analyzer.render import screen
 from analyzer.render.screen import cells
-from analyzer.tables import ACK, RST
+from analyzer.tables import ACK, RST, SYN
 from tests.capture.brought import bringing
 from tests.cli.spoken import CLIENT, OPENING, SERVER, Said, closing, packets, write
 from tests.compare.rewriting import disguised, rewritten
@@ -176,6 +176,15 @@ def test_who_closed_and_why_are_told() -> None:
     assert told["states", "client"][0][-1] == "TIME-WAIT"
 
 
+def test_who_only_refused_was_closed_all_the_time(tmp_path: Path) -> None:
+    tries = [Said(CLIENT, -1, flags=SYN)]
+    a = write(tmp_path / "a.pcap", [*tries, Said(SERVER, -1, flags=RST | ACK, ack=0)])
+    b = write(tmp_path / "b.pcap", tries)
+    told = {(one["aspect"], one["side"]): (one["a"], one["b"]) for one in record(a, b)["pairs"][0]["differences"]}
+    assert told["states", "server"] == (["CLOSED"], ["LISTEN", "SYN-RECEIVED"])
+    assert told["states", "client"] == (["CLOSED", "SYN-SENT", "CLOSED"], ["CLOSED", "SYN-SENT"])
+
+
 def test_a_reset_is_told(tmp_path: Path) -> None:
     talk = [*OPENING, Said(CLIENT, 0, b"hello"), Said(SERVER, 0, b"hi", ack=5)]
     a = write(tmp_path / "a.pcap", [*talk, *closing(5, 2)])
@@ -249,6 +258,16 @@ def test_times_are_compared_with_a_tolerance_alone(tmp_path: Path) -> None:
     assert found["pairs"][0]["differences"][0]["what"] == "lasted"
     assert record(a, b, "--time-tolerance", "99%")["pairs"] == []
     assert record(a, b, "--time-tolerance", "20%")["pairs"] != []
+
+
+def test_times_are_written_as_in_expectations() -> None:
+    for written in ("50ms", " 50000 \N{MICRO SIGN}s", "50000\N{GREEK SMALL LETTER MU}s", "0.05 s"):
+        assert diff.tolerance_of(written) == (50_000_000, 0)
+    assert diff.tolerance_of("1.5 min") == (90 * 10**9, 0)
+    assert diff.tolerance_of("12.5 %") == (0, 0.125)
+    for written in ("5", "5 h", "-5ms", "1" * 5_000 + "s", "%"):
+        with pytest.raises(UsageError, match="50ms"):
+            diff.tolerance_of(written)
 
 
 def test_what_is_ignored_is_not_told() -> None:
@@ -377,5 +396,41 @@ def test_a_screen_of_two_places(width: int, tmp_path: Path, golden: Callable[[st
 
 def test_captures_without_anything_in_common() -> None:
     result = run(ECHO, MADE / "refused-udp.pcap", "--vantage")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
+    assert "No packet is in both captures" in result.stdout
+
+
+def test_a_connection_that_never_came_through_is_told(tmp_path: Path) -> None:
+    def other_clients(is_there: bool) -> Callable[[list[Packet]], Iterable[Packet]]:
+        def change(some: list[Packet]) -> Iterable[Packet]:
+            for packet in some:
+                is_clients = packet[TCP].dport == 1235
+                packet[IP].src, packet[IP].dst = ("10.0.0.1", "10.0.0.2") if is_clients else ("10.0.0.2", "10.0.0.1")
+                packet.time += Decimal("0.00002") * (1 if is_clients else -1) * is_there
+                yield packet
+                if packet is some[4] and not is_there:
+                    lost = some[0].copy()
+                    lost[TCP].sport, lost.time = 50_000, packet.time
+                    yield lost
+
+        return change
+
+    near, far = (rewritten(ECHO, tmp_path / f"{k}.pcap", other_clients(bool(k))) for k in (0, 1))
+    for paths, own, place in (((near, far), 2, "a"), ((far, near), None, "b")):
+        result = run(*paths, "--vantage", "--format", "json")
+        found = json.loads(result.stdout)
+        (lost,) = found["packets"]
+        assert (result.exit_code, lost["fate"], lost["connection"]) == (1, "lost", own)
+        assert lost["only_in_b"] == (None if own else 2)
+        assert found["only"] == {"a": 0, "b": 0} | {place: 1}
+        shown = run(*paths, "--vantage")
+        assert (shown.exit_code, shown.stderr) == (1, "")
+        assert any("10.0.0.1:50000 → 10.0.0.2:1235  1 lost" in line for line in shown.stdout.splitlines())
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_capture_without_packets_has_nothing_in_common(exchanged: bool, tmp_path: Path) -> None:
+    empty = rewritten(ECHO, tmp_path / "empty.pcap", lambda some: [])
+    result = run(*((empty, ECHO) if exchanged else (ECHO, empty)), "--vantage")
+    assert (result.exit_code, result.stderr) == (1, "")
     assert "No packet is in both captures" in result.stdout

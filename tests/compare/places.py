@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analyzer.compare.places import Capture
 from analyzer.compare.seen import Seen
-from analyzer.compare.vantage import Capture
 from analyzer.decode.packets import decode
 from analyzer.tables import ACK, FIN, PSH, SYN, Batch
 from analyzer.tcp.reconstruct import Reconstruction

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.compare.vantage import A, B, Between, Evidence, Fate, Vantage
-from analyzer.tables import ACK, PSH
+from analyzer.compare.fates import Fate
+from analyzer.compare.places import A, B, Evidence, Whose
+from analyzer.compare.vantage import Between, Vantage
+from analyzer.render.vantage import is_untroubled
+from analyzer.tables import ACK, PSH, SYN
 from tests.compare.places import MS, Journey, capture, captured, conversation, travelled
-from tests.script import Segment
+from tests.script import HOSTS, Segment
 
 PAYLOADS = [("C", 300), ("S", 1_400), ("S", 1_400), ("C", 20), ("S", 700)] * 3
 TALK = conversation(PAYLOADS)
@@ -54,8 +57,8 @@ def test_exactly_the_dropped_packets_are_lost(
         for k in dropped
     }
     assert {(trip.way, trip.a if trip.way == A else trip.b) for trip in told.of(Fate.LOST)} == expected
-    assert told.places[0].client_at == origin["C"]
-    assert told.places[0].evidence == Evidence.DELAYS
+    assert told.places[Whose(A, 0)].client_at == origin["C"]
+    assert told.places[Whose(A, 0)].evidence == Evidence.DELAYS
 
 
 def test_times_to_live_tell_the_places() -> None:
@@ -65,7 +68,7 @@ def test_times_to_live_tell_the_places() -> None:
     a.seen["ttl"][a.seen["side"] == 1] = 60
     b.seen["ttl"][b.seen["side"] == 0] = 60
     told = Between(a, b).told()
-    assert told.places[0] == (A, Evidence.TTL)
+    assert told.places[Whose(A, 0)] == (A, Evidence.TTL)
     assert told.hops == (4, 4)
     assert told.changes == []
 
@@ -175,7 +178,7 @@ def test_one_direction_alone_bounds_the_offset() -> None:
     a = captured(talk)
     b = captured([segment._replace(ts_ns=segment.ts_ns + MS, ttl=63) for segment in talk])
     told = Between(a, b).told()
-    assert told.places[0].evidence == Evidence.TTL
+    assert told.places[Whose(A, 0)].evidence == Evidence.TTL
     assert told.clock is not None
     assert told.clock.uncertainty_ns is None
 
@@ -185,3 +188,96 @@ def test_nothing_in_common() -> None:
     b = captured([Segment(TALK[0].ts_ns, "A", "B", PSH | ACK, 1, 1, 10)])
     told = Between(a, b).told()
     assert (told.clock, told.incidents, told.common, told.only) == (None, [], 0, (len(TALK), 1))
+
+
+# ---------------------------------------------------------------- whole connections
+
+
+def again(talk: list[Segment], k: int) -> list[Segment]:
+    """The same conversation the k-th time, with the same ports and other initial numbers."""
+    moved = {"C": k * 500_000, "S": k * 7_000_000}
+    return [
+        one._replace(
+            ts_ns=one.ts_ns + k * 10**10, seq=one.seq + moved[one.source],
+            ack=one.ack + moved[one.destination] if one.flags & ACK else 0, ip_id=one.ip_id + k * 1_000,
+        )
+        for one in talk
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("client_at", ["A", "B"])
+@pytest.mark.parametrize("lost", [4, LAST + 1 + 4, LAST + 1 + 6, 2 * LAST + 2 + 4])
+def test_what_is_lost_belongs_to_the_connection_whose_ports_are_used_again(client_at: str, lost: int) -> None:
+    talk = [one for k in range(3) for one in again(TALK, k)]
+    journeys = travelled(talk, lambda k, segment: -1 if k == lost else MS, client_at=client_at)
+    a, b = capture(journeys, "A"), capture(journeys, "B")
+    assert (len(a.connections), len(b.connections)) == (3, 3)
+    found = Between(a, b)
+    told = found.told()
+    (trip,) = told.incidents
+    assert trip.fate == Fate.LOST
+    assert told.rows_b == {0: 0, 1: 1, 2: 2}
+    assert found.whose(trip) == Whose(A, lost // (LAST + 1))
+    for row in range(3):
+        assert len(found.trips_of(Whose(A, row))) == LAST + 1
+
+
+def test_a_connection_of_which_nothing_came_through_is_known_by_its_neighbours() -> None:
+    talk = [one for k in range(3) for one in again(TALK, k)]
+    told = between(travelled(talk, lambda k, segment: -1 if k // (LAST + 1) == 1 else MS))
+    assert told.rows_b == {0: 0, 1: 1, 2: 2}
+    assert [trip.fate for trip in told.incidents] == [Fate.LOST] * (LAST + 1)
+
+
+def test_one_of_the_connections_with_the_same_ports_is_in_one_capture_alone() -> None:
+    talk = [one for k in range(3) for one in again(TALK, k)]
+    journeys = travelled(talk, lambda k, segment: MS)
+    gone = range(LAST + 1, 2 * LAST + 2)
+    for which in "AB":
+        left = [one._replace(**{f"at_{which.lower()}": -1}) if k in gone else one for k, one in enumerate(journeys)]
+        found = Between(capture(left, "A"), capture(left, "B"))
+        told = found.told()
+        whose = {found.whose(trip) for trip in told.incidents}
+        assert whose == {Whose(A, 1) if which == "B" else Whose(B, 1)}
+        assert told.rows_b == ({0: 0, 1: 2} if which == "B" else {0: 0, 2: 1})
+        assert {trip.fate for trip in told.incidents} == {Fate.LOST, Fate.UNSEEN}
+
+
+@pytest.fixture
+def other_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``A`` is the client's host with another port."""
+    monkeypatch.setitem(HOSTS, "A", (HOSTS["C"][0], 50_000))
+
+
+@pytest.mark.usefixtures("other_client")
+@pytest.mark.parametrize("place", [A, B])
+def test_a_connection_that_never_came_through_is_lost(place: int) -> None:
+    tries = [Segment(TALK[9].ts_ns + k, "A", "S", SYN, 77) for k in range(3)]
+    name = "AB"[place]
+    journeys = travelled(TALK, lambda k, segment: MS, client_at=name)
+    journeys += [Journey(one, *((one.ts_ns, -1) if place == A else (-1, one.ts_ns))) for one in tries]
+    a, b = capture(journeys, "A"), capture(journeys, "B")
+    found = Between(a, b)
+    told = found.told()
+    assert [trip.fate for trip in told.incidents] == [Fate.LOST] * 3
+    assert {found.whose(trip) for trip in told.incidents} == {Whose(place, 1)}
+    assert told.places[Whose(place, 1)].client_at == place
+    assert told.only == ((3, 0) if place == A else (0, 3))
+    assert told.missed == (0, 0)
+    assert len(found.trips_of(Whose(place, 1))) == 3
+    assert not is_untroubled(told)
+
+
+def test_a_connection_of_hosts_that_are_nowhere_is_missed_while_both_captured() -> None:
+    journeys = travelled(TALK, lambda k, segment: MS)
+    for at_ns, missed in ((TALK[9].ts_ns, 1), (TALK[0].ts_ns - 10**9, 0)):
+        stray = Segment(at_ns, "A", "B", SYN, 77)
+        told = between([*journeys, Journey(stray, at_ns, -1)])
+        assert (told.only, told.missed, told.incidents) == ((1, 0), (missed, 0), [])
+        assert is_untroubled(told) == (not missed)
+
+
+def test_nothing_in_common_is_trouble() -> None:
+    assert is_untroubled(between(travelled(TALK, lambda k, segment: MS)))
+    only_one = captured([Segment(TALK[0].ts_ns, "A", "B", PSH | ACK, 1, 1, 10)])
+    assert not is_untroubled(Between(captured(TALK), only_one).told())
