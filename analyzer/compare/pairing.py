@@ -149,7 +149,14 @@ def identities(connections: Rows, traits: Rows) -> list[Identity]:
 
 
 def paired(a: Sequence[Identity], b: Sequence[Identity], way: str = "auto") -> Pairing:
-    """Pair the connections of two captures, each in the order of first packets; ``way`` is one of ``WAYS``."""
+    """Pair the connections of two captures, each in the order of first packets; ``way`` is one of ``WAYS``.
+
+    The same comes of exchanged captures, exchanged.
+    """
+    if (len(a), list(a)) > (len(b), list(b)):
+        turned = paired(b, a, way)
+        pairs = sorted(pair._replace(a=pair.b, b=pair.a) for pair in turned.pairs)
+        return Pairing(pairs, turned.only_b, turned.only_a)
     found = _Found(a, b)
     for stage in _STAGES[way]:
         found.take(stage)

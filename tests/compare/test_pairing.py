@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.compare.pairing import WAYS, Identity, Pairing, paired
@@ -75,6 +75,11 @@ def test_everybody_is_somewhere_once(a: list[Identity], b: list[Identity], way: 
     assert sorted([pair.b for pair in found.pairs] + found.only_b) == list(range(len(b)))
 
 
+@example(
+    a=[one(1, "", 81), one(1, "", 81), one(1, "x", 81)],
+    b=[one(1, "x", 81), one(1, "", 81), one(1, "", 80)],
+    way="auto",
+)
 @given(CONNECTIONS, CONNECTIONS, st.sampled_from(WAYS))
 def test_exchanged_captures_give_exchanged_pairs(a: list[Identity], b: list[Identity], way: str) -> None:
     there, back = paired(a, b, way), paired(b, a, way)
