@@ -54,19 +54,21 @@ def test_inputs_are_used_and_known(action: Any) -> None:
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "captures"),
     [
         ({"CAPTURES": "a.pcap"}, ["a.pcap"]),
         ({"CAPTURES": "*.pcap made/*.pcapng"}, ["a.pcap", "b c.pcap", "made/d.pcapng"]),
         ({"CAPTURES": "**/*.pcapng"}, ["made/d.pcapng", "made/more/e.pcapng"]),
         ({"CAPTURES": "not-there.pcap"}, ["not-there.pcap"]),
-        ({"CAPTURES": "a.pcap", "EXPECT": "x y.toml"}, ["a.pcap", "--expect", "x y.toml"]),
-        ({"CAPTURES": "a.pcap", "JUNIT": "out/$(id).xml"}, ["a.pcap", "--junit", "out/$(id).xml"]),
+        ({"CAPTURES": "a.pcap", "EXPECT": "x y.toml"}, ["a.pcap"]),
+        ({"CAPTURES": "a.pcap", "EXPECT": "e.toml", "JUNIT": "out/$(id).xml"}, ["a.pcap"]),
+        ({"CAPTURES": "--junit=a.pcap *.cap"}, ["--junit=a.pcap", "--force.cap"]),
         ({"CAPTURES": "*.nothing"}, []),
+        ({"CAPTURES": "*.pcap *.nothing"}, []),
     ],
 )
-def test_what_is_called(given: dict[str, str], words: list[str], action: Any, tmp_path: Path) -> None:
-    for name in ("a.pcap", "b c.pcap", "made/d.pcapng", "made/more/e.pcapng", "bin/tcpflow-view"):
+def test_what_is_called(given: dict[str, str], captures: list[str], action: Any, tmp_path: Path) -> None:
+    for name in ("a.pcap", "b c.pcap", "made/d.pcapng", "made/more/e.pcapng", "--force.cap", "bin/tcpflow-view"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     program = tmp_path / "bin" / "tcpflow-view"
@@ -77,10 +79,10 @@ def test_what_is_called(given: dict[str, str], words: list[str], action: Any, tm
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""
-    if not words:
+    if not captures:
         assert (done.returncode, done.stdout) == (2, "::error::there is no such capture: *.nothing\n")
         return
-    count = sum(not word.startswith("--") and word not in (given.get("EXPECT"), given.get("JUNIT")) for word in words)
-    expected = ["check", *words[:count], "--format", "github", *words[count:]]
+    options = [word for name in ("EXPECT", "JUNIT") if name in given for word in (f"--{name.lower()}", given[name])]
+    expected = ["check", "--format", "github", *options, "--", *captures]
     assert done.returncode == 1, "the status is that of check"
     assert done.stdout.splitlines() == expected

@@ -83,7 +83,7 @@ class Analysis:
     def __repr__(self) -> str:
         return f"<Analysis of {self.path}: {self.packet_count} packets, {len(self.connections)} connections>"
 
-    @cached_property
+    @property
     def connections(self) -> Connections:
         """TCP connections and UDP conversations, in the order of their first packets."""
         return Connections(self)

@@ -44,7 +44,7 @@ def _named(end: str) -> Rows:
         if port and not 0 < int(port) < 1 << 16:
             raise ValueError
     except ValueError:
-        told = _("--server {end}: give an address, a port, or both: {examples}")
+        told = _("“{end}” is no server: give an address, a port, or both: {examples}")
         raise UsageError(told.format(end=visible(end), examples=", ".join(_ENDS))) from None
     return _row(Evidence.NAMED, network, int(port or 0))
 

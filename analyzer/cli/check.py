@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from analyzer.api.analysis import Analysis
+from analyzer.api.servers import servers_named
 from analyzer.cli import colors, servers
 from analyzer.cli.destination import destination
 from analyzer.cli.progress import ReadingProgress
@@ -20,7 +22,7 @@ from analyzer.expect.expectations import BadExpectations, Expectations, beside, 
 from analyzer.expect.judging import Checked, judge
 from analyzer.expect.telling import summary, told
 from analyzer.language import _, speak
-from analyzer.render.screen import screen_of
+from analyzer.render.screen import Screen, screen_of
 from analyzer.render.untrusted import legible, visible
 
 _EXAMPLES = """\b
@@ -71,74 +73,118 @@ def command(
     if record:
         _record_all(files, expect, expression or "", server_ends, force=force)
         return
-    found = _loaded(files, expect)
-    if not found:
-        context.exit(2)
     if kind == "json":
         speak("en")
-    judged = (_checked(file, given, expression, server_ends) for file, given in zip(files, found, strict=True))
-    all_checked = _written(judged, kind, color, ladders=ladders)
+    report = _Report(kind, screen_of(color), ladders=ladders, has_junit=junit is not None)
+    for file, given in zip(files, _loaded(files, expect), strict=True):
+        report.take(_checked(file, given, expression, server_ends))
+    report.finish()
     if junit is not None:
         from analyzer.expect.machines import junit as xml
 
         with destination(None if junit == "-" else junit, files[0], "--junit") as out:
-            out.write(xml(all_checked, datetime.now(UTC)))
-    if any(checked.error for checked in all_checked):
-        context.exit(2)
-    if any(checked.faults for checked in all_checked):
-        context.exit(1)
+            out.write(xml(report.suites))
+    if report.status:
+        context.exit(report.status)
 
 
-def _loaded(files: Sequence[str], expect: str | None) -> list[Expectations]:
-    """The expectations of each capture; none where one is bad, which is told, problem by problem."""
-    found, problems = [], list[str]()
-    for file in files:
+def _loaded(files: Sequence[str], expect: str | None) -> list[Expectations | BadExpectations]:
+    """The expectations of each capture, or what is wrong with them, which is told."""
+    paths = [(beside(file), file) if expect is None else (expect, "") for file in files]
+    found: dict[tuple[str, str], Expectations | BadExpectations] = {}
+    for path, capture in dict.fromkeys(paths):
         try:
-            found.append(load(beside(file), file) if expect is None else load(expect))
+            found[path, capture] = _load(path, capture)
         except BadExpectations as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-    for problem in problems:
-        click.echo(f"tcpflow-view: {visible(problem)}", err=True)
-    return [] if problems else found
+            found[path, capture] = error
+            for problem in error.problems:
+                click.echo(f"tcpflow-view: {visible(str(problem))}", err=True)
+    return [found[path] for path in paths]
 
 
-def _checked(file: str, expectations: Expectations, expression: str | None, ends: Sequence[str]) -> Checked:
+def _load(path: str, capture: str) -> Expectations:
+    """Expectations, as far as they can be looked through without the capture. Raises BadExpectations."""
+    expectations = load(path, capture)
+    problems = []
+    for place, end in enumerate(expectations.capture.get("servers", ())):
+        try:
+            servers_named([end], "")
+        except UsageError as error:
+            problems.append(expectations.problem(("capture", "servers", place), str(error)))
+    if problems:
+        raise BadExpectations(problems)
+    return expectations
+
+
+def _checked(file: str, given: Expectations | BadExpectations, expression: str | None, ends: Sequence[str]) -> Checked:
     """A capture judged; what keeps it from being is told at once."""
-    table = expectations.capture
+    if isinstance(given, BadExpectations):
+        told = "\n".join(visible(str(problem)) for problem in given.problems)
+        return Checked(file, Expectations(given.problems[0].file, {}, [], {}), [], told, given.problems)
+    table = given.capture
     wanted = table.get("filter", "") if expression is None else expression
     try:
         with ReadingProgress() as progress:
             analysis = Analysis(file, wanted, [*table.get("servers", ()), *ends], on_batch=progress.tick)
-        return Checked(file, expectations, list(judge(analysis, expectations)))
+        return Checked(file, given, list(judge(analysis, given)))
     except AnalyzerError as error:
         click.echo(f"tcpflow-view: {visible(str(error))}", err=True)
-        return Checked(file, expectations, [], visible(str(error)))
+        return Checked(file, given, [], visible(str(error)))
 
 
-def _written(judged: Iterable[Checked], kind: str, color: str, *, ladders: bool) -> list[Checked]:
-    """Write what comes of each capture to standard output, as soon as it is judged; gives all of them."""
-    if kind == "json":
-        from analyzer.expect.machines import json_document
+class _Report:
+    """What comes of captures, one after the other: it is written, or kept in words. Their packets are let go.
 
-        all_checked = list(judged)
-        click.echo(json_document(all_checked), nl=False)
-        return all_checked
-    all_checked, screen, token = [], screen_of(color), ""
-    if kind == "github":
-        import secrets
+    Attributes: ``status`` to exit with; ``suites`` for JUnit's XML, where that is wanted.
+    """
 
-        token = secrets.token_hex(16)
-        screen.write([f"::stop-commands::{token}"])  # what captures say must not be taken for commands
-    for checked in judged:
-        screen.write(told(checked, screen, ladders=ladders))
-        all_checked.append(checked)
-    screen.write(summary(all_checked, screen))
-    if kind == "github":
-        from analyzer.expect.machines import github_commands
+    def __init__(self, kind: str, screen: Screen, *, ladders: bool, has_junit: bool) -> None:
+        self.status = 0
+        self.suites: list[Any] = []
+        self._kind, self._screen, self._ladders, self._has_junit = kind, screen, ladders, has_junit
+        self._n = self._wrong = 0
+        self._records: list[dict[str, object]] = []
+        self._commands: dict[str, None] = {}
+        self._token = ""
+        if kind == "github":
+            import secrets
 
-        screen.write([f"::{token}::", *github_commands(all_checked)])
-    sys.stdout.flush()
-    return all_checked
+            self._token = secrets.token_hex(16)
+            screen.write([f"::stop-commands::{self._token}"])  # what captures say must not be taken for commands
+
+    def take(self, checked: Checked) -> None:
+        """Take what came of a capture."""
+        if self._has_junit:
+            from analyzer.expect.machines import suite
+
+            self.suites.append(suite(checked, self._n, datetime.now(UTC)))
+        self._n += 1
+        if checked.error or checked.faults:
+            self._wrong += 1
+            self.status = max(self.status, 2 if checked.error else 1)
+        if self._kind == "json":
+            from analyzer.expect.machines import record
+
+            self._records.append(record(checked))
+            return
+        if self._kind == "github":
+            from analyzer.expect.machines import github_commands
+
+            self._commands |= dict.fromkeys(github_commands(checked))
+        self._screen.write(told(checked, self._screen, ladders=self._ladders))
+        sys.stdout.flush()
+
+    def finish(self) -> None:
+        """Write what is said at last."""
+        if self._kind == "json":
+            from analyzer.expect.machines import json_document
+
+            click.echo(json_document(self._records), nl=False)
+            return
+        self._screen.write(summary(self._n, self._wrong, self._screen))
+        if self._kind == "github":
+            self._screen.write([f"::{self._token}::", *self._commands])
+        sys.stdout.flush()
 
 
 def _record_all(files: Sequence[str], expect: str | None, expression: str, ends: Sequence[str], *, force: bool) -> None:
@@ -148,7 +194,13 @@ def _record_all(files: Sequence[str], expect: str | None, expression: str, ends:
     if expect is not None and len(files) > 1:
         raise UsageError(_("--expect: with --record it takes the expectations of one capture"))
     paths = [beside(file) if expect is None else expect for file in files]
-    for path in paths:
+    taken: dict[str, str] = {}
+    for file, path in zip(files, paths, strict=True):
+        place = os.path.realpath(path)
+        if place in taken:
+            told_so = _("{path}: {a} and {b} would both have their expectations there; record one with --expect")
+            raise UsageError(told_so.format(path=path, a=taken[place], b=file))
+        taken[place] = file
         if not force and path != "-" and os.path.exists(path):
             raise UsageError(_("{path}: there are expectations already; --force writes new ones").format(path=path))
     for file, path in zip(files, paths, strict=True):

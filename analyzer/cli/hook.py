@@ -5,7 +5,7 @@ Expectations of ``capture.pcap`` stand beside it in ``capture.expect.toml``. A c
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,11 +14,9 @@ import click
 
 from analyzer.cli.main import main
 from analyzer.cli.speech import hear_the_locale
+from analyzer.expect.expectations import ENDING, beside, is_capture
 from analyzer.language import _
 from analyzer.render.untrusted import visible
-
-EXPECTED = ".expect.toml"
-_CAPTURE = re.compile(r"\.(pcap|pcapng|cap)(\.gz)?$")
 
 
 def captures(names: Iterable[str]) -> Iterator[str]:
@@ -28,14 +26,12 @@ def captures(names: Iterable[str]) -> Iterator[str]:
     """
     given = set()
     for path in map(Path, names):
-        stem = path.name.removesuffix(EXPECTED)
-        if stem != path.name:
-            found = [one for one in sorted(path.parent.iterdir()) if _CAPTURE.sub("", one.name) == stem != one.name]
+        if path.name.endswith(ENDING):
+            found = [one for one in sorted(path.parent.iterdir()) if is_capture(one) and beside(str(one)) == str(path)]
             if not found:
                 raise FileNotFoundError(str(path))
         else:
-            stem = _CAPTURE.sub("", path.name)
-            found = [path] if path.with_name(stem + EXPECTED).exists() else []
+            found = [path] if is_capture(path) and os.path.exists(beside(str(path))) else []
         for one in map(str, found):
             if one not in given:
                 given.add(one)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from analyzer.cli import completing, paging, settings
+from analyzer.cli import completing, outlasting, paging, settings
 from analyzer.cli.speech import choose, hear_the_locale, let_click_speak, spoken
 from analyzer.errors import AnalyzerError, UsageError
 from analyzer.language import _, reason, text
@@ -76,6 +76,8 @@ class LazyGroup(click.Group):
             return completing.completable(command)
         if isinstance(context.obj, settings.Settings):
             context.default_map = {name: settings.defaults(command, name, context.obj)}
+        if name in outlasting.OUTLASTING:
+            command = outlasting.outlasting(command)
         return paging.paged(command) if name in paging.PAGED else command
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -85,13 +87,12 @@ class LazyGroup(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            result = super().invoke(context)
-            sys.stdout.flush()
-            return result
-        except BrokenPipeError:
-            # Whoever reads has seen enough; nothing must try again to flush what is left.
-            _discard_output()
-            return None
+            try:
+                return super().invoke(context)
+            except BrokenPipeError:  # whoever reads has seen enough
+                return None
+            finally:
+                _flush()
         except OSError as error:
             _discard_output()
             about = error.filename or _("standard output: cannot write")
@@ -129,6 +130,13 @@ def _without_blas_threads() -> Iterator[None]:
             del os.environ[_BLAS_THREADS]
         else:
             os.environ[_BLAS_THREADS] = given
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # nothing must try again to write what is left
+        _discard_output()
 
 
 def _discard_output() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
+import stat
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
@@ -16,19 +19,31 @@ from analyzer.language import _, counted, reason
 from analyzer.render.untrusted import visible
 
 ENDING = ".expect.toml"
-_COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".zstd"}
+CAPTURES = (".pcap", ".pcapng", ".cap")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
+"""What names of captures end in, and what may follow."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with a file, and where; as text a line."""
+
+    file: str
+    line: int
+    """0 not known."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
 class BadExpectations(UsageError):
-    """A file says what cannot be.
+    """There are no expectations that a capture could be judged by."""
 
-    Attributes: ``problems``, a line each.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        more = counted("{problem} ({n} more problem)", "{problem} ({n} more problems)", len(problems) - 1)
-        super().__init__(more.format(problem=problems[0], n=len(problems) - 1) if len(problems) > 1 else problems[0])
-        self.problems = problems
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first, n = problems[0], len(problems) - 1
+        more = counted("{problem} ({n} more problem)", "{problem} ({n} more problems)", n)
+        super().__init__(more.format(problem=first, n=n) if n else str(first))
+        self.problems = tuple(problems)
 
 
 class Expectations(NamedTuple):
@@ -43,48 +58,64 @@ class Expectations(NamedTuple):
         """The line of a key, or of what it is in; 0 not known."""
         return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 0)
 
+    def problem(self, path: Path, told: str) -> Problem:
+        """What is wrong with a key."""
+        return Problem(self.path, self.line(path), f"{visible(path_text(path))}: {told}")
+
 
 def beside(capture: str) -> str:
     """The file with the expectations of a capture: ``capture.expect.toml`` for ``capture.pcapng.gz``."""
-    path = FilePath(capture)
-    if path.suffix in _COMPRESSED:
-        path = path.with_suffix("")
-    return str(path.with_suffix("")) + ENDING
+    path = _unpacked(FilePath(capture))
+    return str(path.parent / path.stem) + ENDING
+
+
+def is_capture(path: FilePath) -> bool:
+    """Whether the name is one that captures have."""
+    return _unpacked(path).suffix in CAPTURES
+
+
+def _unpacked(path: FilePath) -> FilePath:
+    return path.with_suffix("") if path.suffix in COMPRESSED else path
 
 
 def load(path: str, capture: str = "") -> Expectations:
-    """Read the file; ``capture`` is the one that it is beside. Raises UsageError."""
+    """Read the file; ``capture`` is the one that it is beside. Raises BadExpectations."""
     try:
         octets = FilePath(path).read_bytes()
     except OSError as error:
         if capture and isinstance(error, FileNotFoundError):
-            told = _("{capture}: what it should be is not written down in {path}; this writes it: {command}")
-            command = shlex.join(["tcpflow-view", "check", "--record", capture])
-            raise UsageError(told.format(capture=capture, path=path, command=command)) from None
-        raise UsageError(_("{path}: {reason}").format(path=path, reason=reason(error))) from None
+            raise BadExpectations([_unwritten(path, capture)]) from None
+        raise BadExpectations([Problem(path, 0, reason(error))]) from None
     return read(octets, path)
 
 
+def _unwritten(path: str, capture: str) -> Problem:
+    """What to do about expectations that are not there."""
+    try:
+        if stat.S_ISDIR(os.stat(capture).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        return Problem(capture or "''", 0, reason(error))
+    told = _("what it should be is not written down in {path}; this writes it: {command}")
+    command = shlex.join(["tcpflow-view", "check", "--record", capture])
+    return Problem(capture, 0, told.format(path=path, command=command))
+
+
 def read(octets: bytes, path: str) -> Expectations:
-    """The expectations in these octets; ``path`` is where they are from. Raises UsageError, BadExpectations."""
+    """The expectations in these octets; ``path`` is where they are from. Raises BadExpectations."""
     try:
         written = octets.decode()
         found = tomllib.loads(written)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        told = _("{path}: this is no TOML: {error}")
-        raise UsageError(told.format(path=path, error=visible(str(error)))) from None
+    except (ValueError, RecursionError) as error:  # the first also of numbers with thousands of digits
+        at = re.search(r"\bline (\d+)\b", str(error))
+        told = _("this is no TOML: {error}").format(error=visible(str(error)))
+        raise BadExpectations([Problem(path, int(at[1]) if at else 0, told)]) from None
     lines = dict(_lines(written))
     expectations = Expectations(path, {}, [], lines)
     problems = list(EXPECTATIONS.problems(found, ()))
     if problems:
-        raise BadExpectations([_problem(expectations, *problem) for problem in problems])
+        raise BadExpectations([expectations.problem(*problem) for problem in problems])
     return expectations._replace(capture=found.get("capture", {}), connections=found.get("connection", []))
-
-
-def _problem(expectations: Expectations, path: Path, told: str) -> str:
-    line = expectations.line(path)
-    where = f"{expectations.path}:{line}" if line else expectations.path
-    return f"{where}: {visible(path_text(path))}: {told}"
 
 
 def path_text(path: Path) -> str:

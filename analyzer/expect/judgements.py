@@ -73,8 +73,8 @@ def lifecycle(connection: Connection, phases: str) -> Fault | None:
 def _turned(connection: Connection, phase: str) -> int:
     """The first packet of a phase, or of one after it, or else the last packet."""
     after = PHASES[PHASES.index(phase) :]
-    found = (packet.number for packet in connection.packets if packet.phase in after)
-    return next(found, connection.packets[-1].number)
+    own = _own(connection)
+    return next((packet.number for packet in own if packet.phase in after), _latest(own))
 
 
 _SHOULD_CLOSE = {
@@ -170,7 +170,7 @@ def _too_many_or_few(what: str, found: list[Packet], limit: int | str) -> Fault 
     is_too_many = bounds.most is not None and len(found) > bounds.most
     if is_too_many:
         return Fault(told, found[bounds.most or 0].number)
-    return Fault(told, found[-1].number if found else 0)
+    return Fault(told, _latest(found))
 
 
 def octets(connection: Connection, side: SideName, limit: int | str) -> Fault | None:
@@ -200,11 +200,14 @@ def max_handshake_rtt(connection: Connection, longest: str) -> Fault | None:
 
 def max_duration(connection: Connection, longest: str) -> Fault | None:
     """From its first packet to its last no longer than that."""
-    limit_ns, seen_ns = nanoseconds(longest), connection.duration_ns
+    limit_ns = nanoseconds(longest)
+    if connection.duration_ns <= limit_ns:  # with copies
+        return None
+    own = _own(connection)
+    seen_ns = own[-1].ts_ns - own[0].ts_ns if own else 0
     if seen_ns <= limit_ns:
         return None
-    end_ns = connection.first_ns + limit_ns
-    late = next((packet.number for packet in connection.packets if packet.ts_ns > end_ns), 0)
+    late = next((packet.number for packet in own if packet.ts_ns - own[0].ts_ns > limit_ns), 0)
     told = _("The connection should last {time} at most; it lasted {seen}.")
     return Fault(told.format(time=longest, seen=_longer(seen_ns, limit_ns)), late)
 
@@ -212,7 +215,7 @@ def max_duration(connection: Connection, longest: str) -> Fault | None:
 def max_idle(connection: Connection, longest: str) -> Fault | None:
     """No longer pause between two packets."""
     limit_ns = nanoseconds(longest)
-    pauses = [(after.ts_ns - before.ts_ns, after.number) for before, after in pairwise(connection.packets)]
+    pauses = [(after.ts_ns - before.ts_ns, after.number) for before, after in pairwise(_own(connection))]
     seen_ns, packet = max(pauses, default=(0, 0), key=lambda pause: pause[0])
     if seen_ns <= limit_ns:
         return None
@@ -238,7 +241,7 @@ def states(connection: Connection, *, client: str | None = None, server: str | N
         }[side].format(
             expected=" ".join(way), seen=" ".join(seen) or _("nowhere"), why=_turn(seen, at, awaited, packet)
         )
-        return Fault(told, packet or (connection.packets[-1].number if at else 0))
+        return Fault(told, packet or (_latest(_own(connection)) if at else 0))
     return None
 
 
@@ -365,6 +368,10 @@ def opened_once(connection: Connection) -> Fault | None:
 def _own(connection: Connection) -> list[Packet]:
     """Its packets without those that the capture has again."""
     return [packet for packet in connection.packets if _COPY not in packet.events]
+
+
+def _latest(packets: list[Packet]) -> int:
+    return packets[-1].number if packets else 0
 
 
 def _words(packet: Packet) -> tuple[str, ...]:

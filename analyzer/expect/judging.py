@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.expect import judgements
-from analyzer.expect.expectations import Expectations
+from analyzer.expect.expectations import Expectations, Problem
 from analyzer.expect.judgements import Fault
 from analyzer.expect.kinds import Path
-from analyzer.expect.vocabulary import EVERY, hex_of, limit_of
+from analyzer.expect.vocabulary import EVERY, hex_of, limit_of, regex_of
 from analyzer.language import _
 from analyzer.render.untrusted import visible
 
@@ -44,6 +45,8 @@ class Checked(NamedTuple):
     results: list[Result]
     error: str = ""
     """Why it could not be judged."""
+    problems: tuple[Problem, ...] = ()
+    """What of that is wrong with its expectations."""
 
     @property
     def faults(self) -> list[tuple[Result, Fault]]:
@@ -54,26 +57,33 @@ class Checked(NamedTuple):
 def judge(analysis: Analysis, expectations: Expectations) -> Iterator[Result]:
     """Judge a capture and its connections."""
     yield from (Result(path, fault) for path, fault in _capture(analysis, expectations.capture))
-    taken: set[int] = set()
     connections = list(analysis.connections)
+    choice = _Choice(connections)
+    chosen = [choice.taken_by(table) for table in expectations.connections]
+    judged: dict[tuple[int, int], list[Result]] = {}
+    in_order = sorted((one.number, place, one) for place, several in enumerate(chosen) for one in several)
+    for number, place, connection in in_order:  # as the capture has them: their packets are read a block at once
+        judged[place, number] = list(_judged(connection, expectations.connections[place], place))
     for place, table in enumerate(expectations.connections):
-        path, name = ("connection", place), table.get("name", "")
-        chosen = _chosen(connections, table, taken)
-        if not chosen:
-            yield Result(path, Fault(_missing(table)), None, name)
-        for connection in chosen:
-            taken.add(connection.number)
-            for key in filter(JUDGES.__contains__, table):
-                for below, fault in JUDGES[key](connection, table[key]):
-                    yield Result((*path, key, *below), fault, connection, name)
+        if not chosen[place]:
+            yield Result(("connection", place), Fault(_missing(table)), None, table.get("name", ""))
+        for connection in chosen[place]:
+            yield from judged[place, connection.number]
     if expectations.capture.get("others") == "forbidden":
-        others = [connection for connection in connections if connection.number not in taken]
+        others = [connection for connection in connections if connection.number not in choice.taken]
         for connection in others:
             told = _("No [[connection]] speaks of connection {number}: {client} → {server}.")
             told = told.format(number=connection.number, client=connection.client, server=connection.server)
             yield Result(("capture", "others"), Fault(told), connection)
         if not others:
             yield Result(("capture", "others"), None)
+
+
+def _judged(connection: Connection, table: Mapping[str, Any], place: int) -> Iterator[Result]:
+    """What comes of the expectations of one connection."""
+    for key in filter(JUDGES.__contains__, table):
+        for below, fault in JUDGES[key](connection, table[key]):
+            yield Result(("connection", place, key, *below), fault, connection, table.get("name", ""))
 
 
 # ---------------------------------------------------------------- the capture
@@ -100,20 +110,43 @@ def _capture(analysis: Analysis, table: Mapping[str, Any]) -> Judged:
 # ---------------------------------------------------------------- choosing
 
 
-def _chosen(connections: list[Connection], table: Mapping[str, Any], taken: set[int]) -> list[Connection]:
-    """The connections that a table speaks of."""
-    selected = [connection for connection in connections if _is_selected(connection, table)]
-    nth = table.get("nth", 0)
-    if nth and nth != EVERY:
-        return selected[int(nth) - 1 : int(nth)]
-    free = [connection for connection in selected if connection.number not in taken]
-    return free if nth == EVERY else free[:1]
+class _Choice:
+    """Chooses the connections that one table after the other speaks of.
+
+    There may be thousands of both: tables that select alike share what they select, and each connection is looked at
+    once for them.
+
+    Attributes: ``taken`` are the numbers of those that were chosen.
+    """
+
+    def __init__(self, connections: Iterable[Connection]) -> None:
+        self.taken: set[int] = set()
+        self._connections = [(one, one.protocol, one.client, one.server) for one in connections]
+        self._alike: dict[object, tuple[list[Connection], Iterator[Connection]]] = {}
+
+    def taken_by(self, table: Mapping[str, Any]) -> list[Connection]:
+        """The connections that the table speaks of."""
+        key = table.get("protocol"), *(tuple(sorted(table.get(side, {}).items())) for side in ("client", "server"))
+        taken = self.taken
+        if key not in self._alike:
+            selected = [
+                one for one, protocol, client, server in self._connections
+                if _is_selected(protocol, client, server, table)
+            ]  # fmt: skip
+            self._alike[key] = selected, (one for one in selected if one.number not in taken)
+        selected, free = self._alike[key]
+        nth = table.get("nth", 0)
+        if nth == EVERY:
+            chosen = list(free)
+        else:
+            chosen = selected[int(nth) - 1 : int(nth)] if nth else list(islice(free, 1))
+        taken.update(one.number for one in chosen)
+        return chosen
 
 
-def _is_selected(connection: Connection, table: Mapping[str, Any]) -> bool:
-    is_of_protocol = table.get("protocol") in (None, connection.protocol)
-    ends = (connection.client, table.get("client", {})), (connection.server, table.get("server", {}))
-    return is_of_protocol and all(_is_end(end, wanted) for end, wanted in ends)
+def _is_selected(protocol: str, client: Endpoint, server: Endpoint, table: Mapping[str, Any]) -> bool:
+    is_of_protocol = table.get("protocol") in (None, protocol)
+    return is_of_protocol and _is_end(client, table.get("client", {})) and _is_end(server, table.get("server", {}))
 
 
 def _is_end(end: Endpoint, wanted: Mapping[str, Any]) -> bool:
@@ -121,6 +154,7 @@ def _is_end(end: Endpoint, wanted: Mapping[str, Any]) -> bool:
     return is_address and wanted.get("port") in (None, end.port)
 
 
+@lru_cache(1 << 16)
 def _address(written: str) -> object:
     try:
         return ipaddress.ip_address(written)
@@ -190,7 +224,7 @@ def _said(connection: Connection, speeches: dict[Any, Any]) -> Judged:
 _SAID: dict[str, Callable[[Connection, Any, Any], Fault | None]] = {
     "text": lambda connection, side, value: judgements.said(connection, **{side: value}),
     "hex": lambda connection, side, value: judgements.said(connection, **{side: hex_of(value)}),
-    "matches": lambda connection, side, value: judgements.said(connection, **{side: re.compile(value)}),
+    "matches": lambda connection, side, value: judgements.said(connection, **{side: regex_of(value)}),
     "bytes": judgements.octets,
     "sha256": judgements.digest,
 }

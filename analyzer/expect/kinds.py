@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from analyzer.errors import UsageError
-from analyzer.expect.vocabulary import known
+from analyzer.expect.vocabulary import MOST, known, regex_of
 from analyzer.language import _
 
 Path = tuple[str | int, ...]
@@ -53,9 +53,9 @@ class Text:
             yield Problem(path, _("this should be a text"))
         elif self.is_regex:
             try:
-                re.compile(value)
-            except re.error as error:
-                yield Problem(path, _("this is no regular expression: {error}").format(error=error))
+                regex_of(value)
+            except UsageError as error:
+                yield Problem(path, str(error))
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class Word:
         return {"enum": list(self.words)}
 
     def problems(self, value: object, path: Path) -> Iterator[Problem]:
+        if not isinstance(value, str):
+            yield Problem(path, _("this should be a text"))
+            return
         try:
-            known(value if isinstance(value, str) else str(value), self.words, _(self.what))
+            known(value, self.words, _(self.what))
         except UsageError as error:
             yield Problem(path, str(error))
-        else:
-            if not isinstance(value, str):
-                yield Problem(path, _("this should be a text"))
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,10 @@ class Whole:
     """A whole number, not below ``least`` and not above ``most``."""
 
     least: int = 0
-    most: int | None = None
+    most: int = MOST
 
     def schema(self) -> Schema:
-        bounds = {"minimum": self.least} | ({} if self.most is None else {"maximum": self.most})
-        return {"type": "integer"} | bounds
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
     def problems(self, value: object, path: Path) -> Iterator[Problem]:
         is_number = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
@@ -120,7 +119,7 @@ class Whole:
             yield Problem(path, _("this should be a whole number"))
         elif isinstance(value, int | float) and value < self.least:
             yield Problem(path, _("this should be {n} at least").format(n=self.least))
-        elif isinstance(value, int | float) and self.most is not None and value > self.most:
+        elif isinstance(value, int | float) and value > self.most:
             yield Problem(path, _("this should be {n} at most").format(n=self.most))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
@@ -19,13 +19,13 @@ _MOST_LADDERS = 20
 """Failures of one capture that come with a ladder."""
 
 
-def json_document(all_checked: Sequence[Checked]) -> str:
+def json_document(records: Sequence[dict[str, object]]) -> str:
     """All captures with all their expectations."""
-    document = {"captures": [_capture(checked) for checked in all_checked]}
-    return json.dumps(document, indent=2) + "\n"
+    return json.dumps({"captures": records}, indent=2) + "\n"
 
 
-def _capture(checked: Checked) -> dict[str, object]:
+def record(checked: Checked) -> dict[str, object]:
+    """What JSON has of a capture."""
     return {
         "capture": checked.capture,
         "expectations": checked.expectations.path,
@@ -51,37 +51,42 @@ def _result(checked: Checked, result: Result) -> dict[str, object]:
 # ---------------------------------------------------------------- JUnit
 
 
-def junit(all_checked: Sequence[Checked], now: datetime) -> bytes:
-    """JUnit's XML: a testsuite a capture, a testcase an expectation.
+def suite(checked: Checked, number: int, now: datetime) -> ElementTree.Element:
+    """What JUnit's XML has of a capture, which is the ``number``-th: a testcase an expectation.
 
     It has all that the stricter of the schemas in use ask for: empty properties and outputs, ``hostname``, times.
     """
+    found = ElementTree.Element(
+        "testsuite", name=_legal(checked.capture), package="tcpflow-view", id=str(number),
+        tests=str(len(checked.results) or 1), failures=str(len(checked.faults)),
+        errors=str(int(bool(checked.error))), skipped="0", time="0",
+        timestamp=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), hostname="localhost",
+    )  # fmt: skip
+    ElementTree.SubElement(found, "properties")
+    ladders = 0
+    for result in checked.results:
+        case = _testcase(found, checked, name_of(result))
+        if result.fault:
+            failure = ElementTree.SubElement(case, "failure", type="expectation", message=_legal(result.fault.text))
+            lines = [result.fault.text, place(checked, result), ""]
+            if result.connection and ladders < _MOST_LADDERS:
+                ladders += 1
+                lines.append(result.connection.ladder(_LADDER_WIDTH, marked=result.fault.packet))
+            failure.text = _legal("\n".join(lines))
+    if not checked.results:
+        case = _testcase(found, checked, "capture")
+        if checked.error:
+            error = ElementTree.SubElement(case, "error", type="error", message=_legal(checked.error))
+            error.text = _legal(checked.error)
+    ElementTree.SubElement(found, "system-out")
+    ElementTree.SubElement(found, "system-err")
+    return found
+
+
+def junit(testsuites: Iterable[ElementTree.Element]) -> bytes:
+    """JUnit's XML."""
     suites = ElementTree.Element("testsuites")
-    for number, checked in enumerate(all_checked):
-        suite = ElementTree.SubElement(
-            suites, "testsuite", name=_legal(checked.capture), package="tcpflow-view", id=str(number),
-            tests=str(len(checked.results) or 1), failures=str(len(checked.faults)),
-            errors=str(int(bool(checked.error))), skipped="0", time="0",
-            timestamp=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), hostname="localhost",
-        )  # fmt: skip
-        ElementTree.SubElement(suite, "properties")
-        ladders = 0
-        for result in checked.results:
-            case = _testcase(suite, checked, name_of(result))
-            if result.fault:
-                failure = ElementTree.SubElement(case, "failure", type="expectation", message=_legal(result.fault.text))
-                lines = [result.fault.text, place(checked, result), ""]
-                if result.connection and ladders < _MOST_LADDERS:
-                    ladders += 1
-                    lines.append(result.connection.ladder(_LADDER_WIDTH, marked=result.fault.packet))
-                failure.text = _legal("\n".join(lines))
-        if not checked.results:
-            case = _testcase(suite, checked, "capture")
-            if checked.error:
-                error = ElementTree.SubElement(case, "error", type="error", message=_legal(checked.error))
-                error.text = _legal(checked.error)
-        ElementTree.SubElement(suite, "system-out")
-        ElementTree.SubElement(suite, "system-err")
+    suites.extend(testsuites)
     ElementTree.indent(suites)
     document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return document + b"\n"
@@ -105,18 +110,20 @@ def _legal(text: str) -> str:
 _ERROR = "::error"
 
 
-def github_commands(all_checked: Sequence[Checked]) -> Iterator[str]:
-    """GitHub's workflow commands, which mark the lines of the expectations that are not met."""
-    for checked in all_checked:
-        if checked.error:
-            yield _command({"file": _in_repository(checked.capture), "title": visible(checked.capture)}, checked.error)
-        for result, fault in checked.faults:
-            line = checked.expectations.line(result.path)
-            places = {"file": _in_repository(checked.expectations.path)} | ({"line": str(line)} if line else {})
-            yield _command(places | {"title": f"{visible(checked.capture)}: {name_of(result)}"}, fault.text)
+def github_commands(checked: Checked) -> Iterator[str]:
+    """GitHub's workflow commands, which mark the lines of the expectations that are not met, or are none."""
+    name, expectations = visible(checked.capture), checked.expectations
+    for problem in checked.problems:
+        yield _command(problem.file, problem.line, "", problem.text)
+    if checked.error and not checked.problems:
+        yield _command(checked.capture, 0, name, checked.error)
+    for result, fault in checked.faults:
+        yield _command(expectations.path, expectations.line(result.path), f"{name}: {name_of(result)}", fault.text)
 
 
-def _command(properties: dict[str, str], message: str) -> str:
+def _command(file: str, line: int, title: str, message: str) -> str:
+    properties = {"file": _in_repository(file)} | ({"line": str(line)} if line else {})
+    properties |= {"title": title} if title else {}
     written = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
     return f"{_ERROR} {written}::{_escaped(message)}"
 

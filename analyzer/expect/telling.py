@@ -75,9 +75,8 @@ def name_of(result: Result) -> str:
     return visible(f"{key} ({result.name})" if result.name else key)
 
 
-def summary(all_checked: list[Checked], screen: Screen) -> Iterator[str]:
-    """A line about several captures."""
-    n, wrong = len(all_checked), sum(bool(checked.faults or checked.error) for checked in all_checked)
+def summary(n: int, wrong: int, screen: Screen) -> Iterator[str]:
+    """A line about several captures, some of which are wrong."""
     if n > 1:
         captures = counted("{n} capture", "{n} captures", n).format(n=f"{n:,}")
         said = _("{captures}: as expected").format(captures=captures)

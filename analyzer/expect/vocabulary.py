@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from analyzer.errors import UsageError
 from analyzer.export.connections import CAUSE_WORDS, CLOSED_BY_WORDS, STATE_WORDS, VERDICT_WORDS
 from analyzer.export.packets import EVENT_WORDS, PHASE_WORDS
 from analyzer.language import _
+from analyzer.render.screen import fit
 from analyzer.render.untrusted import visible
 
 NOBODY = "nobody"
@@ -35,16 +37,23 @@ ANY = "…"
 WAY = STATE_WORDS, (ANY, "...")
 WAY_PATTERN = rf"^\s*(?:(?:{'|'.join(re.escape(word) for words in WAY for word in words)})(?:\s+|$))+$"
 
-LIMIT_PATTERN = r"^\s*(?:<=|>=|<|>)\s*[0-9]+\s*$"
+MOST = 2**53 - 1
+"""The largest number of things: up to it all readers of JSON, and editors, agree on integers (RFC 8259 6)."""
+
+LIMIT_PATTERN = r"^\s*(?:<=|>=|>|<(?!\s*0+\s*$))\s*[0-9]{1,15}\s*$"
+"""Nothing is fewer than none."""
 
 HEX_PATTERN = r"^\s*(?:[0-9A-Fa-f]{2}\s*)*$"
 DIGEST_PATTERN = r"^[0-9A-Fa-f]{64}$"
+
+_LONGEST = 60
+"""Columns of a wrong value that a sentence shows."""
 
 EVERY = "every"
 """Stands for each connection, where else a number stands."""
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
-TIME_PATTERN = rf"^\s*[0-9]+(?:\.[0-9]+)?\s*(?:{'|'.join(_UNITS)})\s*$"
+TIME_PATTERN = rf"^\s*[0-9]{{1,15}}(?:\.[0-9]+)?\s*(?:{'|'.join(_UNITS)})\s*$"
 
 
 def known(word: str, words: Iterable[str], what: str) -> str:
@@ -80,11 +89,11 @@ class Limit(NamedTuple):
 def limit_of(written: float | str) -> Limit:
     """``3``: just so many; ``<= 3``, ``< 4``, ``>= 3``, ``> 2``. Raises UsageError."""
     is_number = isinstance(written, int | float) and not isinstance(written, bool)
-    if isinstance(written, int | float) and is_number and written >= 0 and float(written).is_integer():
+    if isinstance(written, int | float) and is_number and 0 <= written <= MOST and written == int(written):
         return Limit(int(written), int(written))
     if not isinstance(written, str) or not re.search(LIMIT_PATTERN, written):
         told = _('“{written}” is no number of things: write 3, "<= 3" or ">= 3"')
-        raise UsageError(told.format(written=visible(str(written))))
+        raise UsageError(told.format(written=_short(written)))
     sign, number = re.findall(r"[<>]=?|[0-9]+", written)
     bound = int(number) + {"<": -1, ">": 1}.get(sign, 0)
     return Limit(0, bound) if sign.startswith("<") else Limit(bound, None)
@@ -94,7 +103,7 @@ def nanoseconds(written: str) -> int:
     """A time with its unit, as ``5 ms`` or ``1.5 s``. Raises UsageError."""
     if not isinstance(written, str) or not re.search(TIME_PATTERN, written):
         told = _('“{written}” is no time: write a number and its unit (ns, us, ms, s, min), as "5 ms"')
-        raise UsageError(told.format(written=visible(str(written))))
+        raise UsageError(told.format(written=_short(written)))
     number, unit = re.findall(r"[0-9.]+|[a-zµμ]+", written)
     whole, _point, part = number.partition(".")
     scale = _UNITS[unit]
@@ -108,6 +117,16 @@ def way_of(written: str) -> tuple[str, ...]:
         told = _('a way through the states names at least one, as "… ESTABLISHED …"')
         raise UsageError(told)
     return words
+
+
+def regex_of(written: str) -> re.Pattern[str]:
+    """A regular expression. Raises UsageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what later versions of Python may take otherwise
+            return re.compile(written)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(_("this is no regular expression: {error}").format(error=visible(str(error)))) from None
 
 
 def hex_of(written: str) -> bytes:
@@ -124,3 +143,10 @@ def digest_of(written: str) -> str:
         told = _("“{written}” is no SHA-256: that has 64 hexadecimal digits")
         raise UsageError(told.format(written=visible(written)))
     return written.strip().lower()
+
+
+def _short(written: object) -> str:
+    """What was written instead, for a sentence."""
+    if isinstance(written, int) and abs(written) > MOST:  # Python writes no number of 5,000 digits
+        written = hex(written)
+    return fit(visible(str(written)), _LONGEST)

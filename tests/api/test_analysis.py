@@ -146,7 +146,7 @@ def test_what_is_no_capture(capture: Any, error: type[Exception], told: str) -> 
 def test_what_cannot_be_asked_for() -> None:
     with pytest.raises(FilterError):
         analyze(ECHO, "prot 1235")
-    with pytest.raises(UsageError, match="--server nobody"):
+    with pytest.raises(UsageError, match="“nobody” is no server"):
         analyze(ECHO, servers=["nobody"])
     (connection,) = analyze(ECHO).connections
     with pytest.raises(UsageError, match="client or server, not sender"):

@@ -46,7 +46,7 @@ def test_an_end(end: str, known: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("end", ["", "x", "10.0.0", "0", "65536", "10.0.0.1:0", "10.0.0.1/33", "1:2:3", "[::1", ":"])
 def test_no_end(end: str) -> None:
-    with pytest.raises(UsageError, match="--server"):
+    with pytest.raises(UsageError, match="” is no server: give an address, a port, or both: "):
         servers_named((end,), "")
 
 

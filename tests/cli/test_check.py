@@ -9,11 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from analyzer.api.analysis import Analysis
+from analyzer.cli import check as check_module
 from analyzer.cli.main import main
 from analyzer.expect.description import schema_text
 from analyzer.render import screen
@@ -79,7 +83,7 @@ def test_what_is_not_met_ends_with_1(here: Path, check: Program) -> None:
 
 def test_a_capture_without_expectations(here: Path, check: Program) -> None:
     done = check("echo.pcap")
-    assert (done.status, done.out) == (2, "")
+    assert (done.status, done.out) == (2, "✗ echo.pcap · could not be judged\n")
     assert done.err == (
         "tcpflow-view: echo.pcap: what it should be is not written down in echo.expect.toml; this writes it: "
         "tcpflow-view check --record echo.pcap\n"
@@ -101,6 +105,25 @@ def test_nothing_is_overwritten_without_force(here: Path, check: Program) -> Non
     assert not Path("udp.expect.toml").exists()
     assert check("--record", "--force", "echo.pcap").status == 0
     assert "closed_by_server" in Path("echo.expect.toml").read_text()
+
+
+@pytest.mark.parametrize("other", ["echo.pcapng", "echo.pcap.gz", "../here/echo.cap"])
+def test_two_captures_with_one_name(other: str, here: Path, check: Program) -> None:
+    other = other.replace("here", here.name)
+    shutil.copy("udp.pcap", other)
+    done = check("--record", "--force", "echo.pcap", "reset.pcap", other)
+    assert (done.status, done.out) == (2, "")
+    assert f": echo.pcap and {other} would both have their expectations there; record one with --expect" in done.err
+    assert not Path("echo.expect.toml").exists()
+
+
+@pytest.mark.parametrize("name", [".", "/", "", ".."])
+def test_what_has_no_name_of_a_capture(name: str, here: Path, check: Program) -> None:
+    done = check(name)
+    assert done.status == 2
+    assert len(done.err.splitlines()) == 1
+    assert "internal error" not in done.err
+    assert "--record" not in done.err
 
 
 def test_record_to_another_place(here: Path, check: Program) -> None:
@@ -155,7 +178,7 @@ def test_what_cannot_be_read_does_not_stop_the_others(here: Path, check: Program
 def test_bad_expectations(here: Path, check: Program) -> None:
     Path("echo.expect.toml").write_text('[[connection]]\ncolsed_by = "x"\nno = ["rest"]\n')
     done = check("echo.pcap")
-    assert (done.status, done.out) == (2, "")
+    assert (done.status, done.out) == (2, "✗ echo.pcap · could not be judged\n")
     assert done.err.splitlines() == [
         f"tcpflow-view: echo.expect.toml:{problem}"
         for problem in (
@@ -163,6 +186,63 @@ def test_bad_expectations(here: Path, check: Program) -> None:
             "3: connection[1].no[1]: there is no event “rest”; did you mean reset, urgent?",
         )
     ]
+
+
+def test_bad_expectations_do_not_stop_the_others(here: Path, check: Program) -> None:
+    check("--record", "udp.pcap")
+    Path("echo.expect.toml").write_text("a =")
+    done = check("echo.pcap", "reset.pcap", "udp.pcap")
+    assert done.status == 2
+    assert done.out.splitlines() == [
+        "✗ echo.pcap · could not be judged", "✗ reset.pcap · could not be judged", "✓ udp.pcap · 5 expectations met",
+        "3 captures: 2 not as expected",
+    ]  # fmt: skip
+
+
+def test_bad_expectations_are_told_to_machines(here: Path, check: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    Path("bad.toml").write_text('[[connection]]\nno = ["rest"]\n[capture]\nservers = ["1235", "bad end"]\n')
+    wrong = "2: connection[1].no[1]: there is no event “rest”; did you mean reset, urgent?"
+    for problem in (wrong, "4: capture.servers[2]: “bad end” is no server: give an address, a port, or both: "):
+        line, _blank, text = problem.partition(": ")
+        done = check("echo.pcap", "udp.pcap", "--expect", "bad.toml", "--format", "github", "--junit", "out.xml")
+        assert done.status == 2
+        assert len(done.err.splitlines()) == 1, "once for all captures"
+        assert done.err.startswith(f"tcpflow-view: bad.toml:{problem}")
+        [annotation] = [one for one in done.out.splitlines() if one.startswith("::error")]
+        assert annotation.startswith(f"::error file=bad.toml,line={line}::{text}")
+        errors = list(ElementTree.parse("out.xml").iter("error"))
+        assert [f"tcpflow-view: {error.get('message')}\n" for error in errors] == [done.err] * 2
+        [capture, _other] = json.loads(check("echo.pcap", "udp.pcap", "--expect", "bad.toml", "--format", "json").out)[
+            "captures"
+        ]
+        assert (capture["met"], f"tcpflow-view: {capture['error']}\n") == (False, done.err)
+        Path("bad.toml").write_text(Path("bad.toml").read_text().replace("rest", "reset"))
+
+
+def test_missing_expectations_are_told_to_github(here: Path, check: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    *_lines, annotation = check("echo.pcap", "--format", "github").out.splitlines()
+    assert annotation.startswith("::error file=echo.pcap::what it should be is not written down in echo.expect.toml; ")
+
+
+def test_captures_are_let_go_one_by_one(here: Path, check: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = weakref.WeakSet[Analysis]()
+    most = 0
+
+    def analysed(*given: Any, **more: Any) -> Analysis:
+        nonlocal most
+        found = Analysis(*given, **more)
+        alive.add(found)
+        most = max(most, len(alive))
+        return found
+
+    monkeypatch.setattr(check_module, "Analysis", analysed)
+    Path("client.toml").write_text('[[connection]]\nclosed_by = "client"\n')
+    for kind in ("text", "github", "json"):
+        done = check(*["echo.pcap"] * 3, "--expect", "client.toml", "--format", kind, "--junit", "out.xml")
+        assert done.status == 1
+    assert most == 1
 
 
 def test_github(here: Path, check: Program, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from analyzer.cli import hook
 from analyzer.cli.main import COMMANDS
+from analyzer.expect.expectations import CAPTURES, COMPRESSED, is_capture
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
@@ -22,7 +23,19 @@ CAPTURE = ROOT / "captures" / "made" / "loopback-echo-1235.pcap"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with captures, some with expectations, to be in."""
-    for name in ("a.pcap", "a.expect.toml", "b.pcapng.gz", "b.expect.toml", "c.cap", "d.expect.toml", "ab.pcap", "b"):
+    for name in (
+        "a.pcap",
+        "a.expect.toml",
+        "b.pcapng.gz",
+        "b.expect.toml",
+        "c.cap",
+        "d.expect.toml",
+        "ab.pcap",
+        "b",
+        "a.txt",
+        "e.pcap.zst",
+        "e.expect.toml",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "made").mkdir()
     shutil.copy(tmp_path / "a.pcap", tmp_path / "made")
@@ -38,6 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["a.expect.toml", "a.pcap", "b.expect.toml"], ["a.pcap", "b.pcapng.gz"]),
         (["b.pcapng.gz", "a.pcap"], ["b.pcapng.gz", "a.pcap"]),
         (["c.cap"], []),
+        (["e.expect.toml"], ["e.pcap.zst"]),
+        (["e.pcap.zst", "a.txt", "b"], ["e.pcap.zst"]),
         (["made/a.pcap"], []),
         (["made/../a.pcap"], ["made/../a.pcap"]),
         ([], []),
@@ -69,6 +84,15 @@ def test_what_is_called(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(not shutil.which("pre-commit"), reason="pre-commit is not installed")
 def test_the_manifest_is_valid() -> None:
     subprocess.run(["pre-commit", "validate-manifest", str(MANIFEST)], check=True)
+
+
+def test_it_wants_what_has_a_captures_name() -> None:
+    yaml = pytest.importorskip("yaml", reason="pyyaml is not installed")
+    [one] = yaml.safe_load(MANIFEST.read_text())
+    for ending in ("", ".txt", ".zip", *CAPTURES):
+        for packed in ("", ".rar", *COMPRESSED):
+            name = f"a{ending}{packed}"
+            assert bool(re.search(one["files"], name)) == is_capture(Path(name))
 
 
 @pytest.mark.parametrize(

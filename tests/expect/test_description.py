@@ -21,7 +21,7 @@ from analyzer.expect.vocabulary import DIGEST_PATTERN, HEX_PATTERN, LIMIT_PATTER
 SHIPPED = Path(description.__file__).with_name("expectations.schema.json")
 
 WRITTEN = {
-    LIMIT_PATTERN: ["<= 3", ">0", "< 10", " >=  2 "],
+    LIMIT_PATTERN: ["<= 3", ">0", "< 10", " >=  2 ", "<1"],
     TIME_PATTERN: ["5 ms", "1.5s", "200µs", "1 min"],
     WAY_PATTERN: ["… FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT", "CLOSED", "... ESTABLISHED ..."],
     HEX_PATTERN: ["", "00 ff", "c3A9"],
@@ -54,7 +54,8 @@ def good(kind: Kind) -> st.SearchStrategy[Any]:
 
 
 ODD = st.sampled_from(
-    ["", "x", "3", "5", "<= -1", "client", "reset", "data", "every", "FIN", -1, 0, 1, 70_000, 1.5, float("nan"),
+    ["", "x", "3", "5", "<= -1", "< 0", "<00 ", "<= 0", 2**53, 2**53 - 1, 10**400,
+     "client", "reset", "data", "every", "FIN", -1, 0, 1, 70_000, 1.5, float("nan"),
      float("inf"), True, False, [], ["reset"], [1], {}, {"port": -1}, {"client": {}}, {"x": 1}, "[", "0", "zz"]
 )  # fmt: skip
 
@@ -152,6 +153,14 @@ def test_every_key_is_judged() -> None:
         ("[[connection]]\nopened_once = 1", ("connection", 0, "opened_once"), "should be true or false"),
         ("[[connection]]\npackets.server = true", ("connection", 0, "packets", "server"), "should be a whole number"),
         ("[connection]\nnth = 1", ("connection",), "should be an array"),
+        ('[[connection]]\nevents.reset = "< 0"', ("connection", 0, "events", "reset"), "is no number of things"),
+        (f"capture.connections = {10**400}", ("capture", "connections"), "should be 9007199254740991 at most"),
+        (f"capture.connections = 0x{'f' * 5_000}", ("capture", "connections"), "should be 9007199254740991 at most"),
+        (f"[[connection]]\ncause = 0x{'f' * 5_000}", ("connection", 0, "cause"), "should be a text"),
+        (
+            '[[connection]]\nsaid.client.matches = "a{99999999999}"', ("connection", 0, "said", "client", "matches"),
+            "no regular expression",
+        ),
         ("capture = 1", ("capture",), "should be a table"),
         ('[[connection]]\nlifecycle = "data handshake"', ("connection", 0, "lifecycle"), "did you mean"),
         ('[[connection]]\nsaid.client.sha256 = "00"', ("connection", 0, "said", "client", "sha256"), "64 hexadecimal"),

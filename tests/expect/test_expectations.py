@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import UsageError
-from analyzer.expect.expectations import BadExpectations, beside, load, path_text, read
+from analyzer.expect.expectations import (
+    CAPTURES,
+    COMPRESSED,
+    BadExpectations,
+    beside,
+    is_capture,
+    load,
+    path_text,
+    read,
+)
 
 WRITTEN = """\
 # a comment = 1
@@ -85,6 +94,10 @@ def test_every_key_has_its_line(tables: list[list[str]]) -> None:
         ("v1.2.pcap", "v1.2.expect.toml"),
         ("capture", "capture.expect.toml"),
         ("../capture.cap", "../capture.expect.toml"),
+        (".gz", ".gz.expect.toml"),
+        (".", "..expect.toml"),
+        ("/", "/.expect.toml"),
+        ("", "..expect.toml"),
     ],
 )
 def test_beside_its_capture(capture: str, toml: str) -> None:
@@ -101,14 +114,16 @@ def test_every_problem_has_its_line() -> None:
     with pytest.raises(BadExpectations) as raised:
         read(written, "x.toml")
     first, second = raised.value.problems
-    assert first == "x.toml:2: connection[1].colsed_by: there is no key “colsed_by”; did you mean closed_by?"
-    assert second.startswith("x.toml:5: connection[2].no[1]: there is no event “x\\x1b”")
+    assert str(first) == "x.toml:2: connection[1].colsed_by: there is no key “colsed_by”; did you mean closed_by?"
+    assert str(second).startswith("x.toml:5: connection[2].no[1]: there is no event “x\\x1b”")
     assert str(raised.value) == f"{first} (1 more problem)"
 
 
-@pytest.mark.parametrize("written", [b"a = ", b"\xff", b"a = 1\na = 2", b"a = " + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "written", [b"a = ", b"\xff", b"a = 1\na = 2", b"a = " + b"[" * 100_000, b"a = " + b"1" * 5_000]
+)
 def test_what_is_no_toml(written: bytes) -> None:
-    with pytest.raises(UsageError, match=r"x\.toml: this is no TOML: "):
+    with pytest.raises(BadExpectations, match=r"x\.toml(:\d)?: this is no TOML: "):
         read(written, "x.toml")
 
 
@@ -118,7 +133,27 @@ def test_whatever_is_written_is_read_or_refused(written: str) -> None:
         read(written.encode("utf-8", "surrogatepass"), "x")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *((f"a{ending}{packed}", True) for ending in CAPTURES for packed in ("", *COMPRESSED)),
+        ("a.gz", False), ("a.txt", False), ("pcap", False), (".pcap", False), ("a.pcap.gz.gz", False), ("", False),
+    ],
+)  # fmt: skip
+def test_names_of_captures(name: str, is_one: bool) -> None:
+    assert is_capture(Path(name)) == is_one
+
+
+def test_a_capture_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadExpectations, match=f"^{tmp_path}: Is a directory$"):
+        load(beside(str(tmp_path)), str(tmp_path))
+    with pytest.raises(BadExpectations, match=r"^not-there\.pcap: No such file or directory$"):
+        load(beside("not-there.pcap"), "not-there.pcap")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my capture.pcap").touch()
     path = str(tmp_path / "capture.expect.toml")
     with pytest.raises(UsageError, match="No such file"):
         load(path)

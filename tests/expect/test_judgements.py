@@ -149,6 +149,20 @@ def test_copies_that_the_capture_made_count_for_nothing() -> None:
     assert j.packets(twice, len(twice.packets) // 2) is None
 
 
+def test_times_are_those_of_packets_that_are_no_copies() -> None:
+    """The last packet has a copy 3 µs later, and between two others is one."""
+    twice = connection("loopback-twice.pcap", 2)
+    assert j.max_duration(twice, "119 us") is None
+    assert j.max_duration(twice, "118 us") == Fault("The connection should last 118 us at most; it lasted 119 µs.", 27)
+    assert j.max_idle(twice, "33 us") is None
+    assert j.max_idle(twice, "32 us") == Fault(
+        "No pause should be longer than 32 us; before packet 11 one is 32,458 ns.", 11
+    )
+    fault = j.states(twice, client="… TIME-WAIT CLOSED")
+    assert fault
+    assert fault.packet == 27
+
+
 @pytest.mark.parametrize(
     ("seen", "expected", "told"),
     [

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.api import analysis as analysis_module
 from analyzer.api.analysis import analyze
+from analyzer.expect import judging
 from analyzer.expect.expectations import path_text, read
 from analyzer.expect.judging import judge
+from analyzer.pipeline import lives
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 SELECT = MADE / "select-5000.pcapng"
@@ -45,6 +48,24 @@ def test_nth_counts_those_that_are_selected() -> None:
     assert chosen('nth = "every"') == [1, 2, 3]
     assert chosen("nth = 3", 'nth = "every"') == [3, 1, 2]
     assert chosen('nth = "every"', "") == [1, 2, 3, 0]
+
+
+def test_connections_are_looked_at_once_for_tables_that_select_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    of_module = judging._is_selected
+    monkeypatch.setattr(judging, "_is_selected", lambda *given: looked_at.append(given) or of_module(*given))
+    alike, others = ["server.port = 5000", 'nth = "every"\nserver.port = 5000'] * 9, ["client.port = 1", ""]
+    assert chosen(*alike, *others) == [1, 2, 3, *[0] * 18]
+    assert len(looked_at) == 3 * 3
+
+
+def test_packets_are_read_in_the_order_of_the_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis, read_again = analyze(SELECT), []
+    monkeypatch.setattr(analysis_module, "lives", lambda *given, **more: read_again.append(1) or lives(*given, **more))
+    toml = "".join(f'[[connection]]\nnth = {nth}\nmax_idle = "1 min"\n' for nth in (3, 1, 2, 3))
+    found = [result.connection for result in judge(analysis, read(toml.encode(), "x")) if result.connection]
+    assert [one.number for one in found] == [3, 1, 2, 3]
+    assert len(read_again) == 1
 
 
 def test_ends_choose() -> None:

@@ -17,7 +17,7 @@ from analyzer.expect import machines
 from analyzer.expect.expectations import read
 from analyzer.expect.judgements import Fault
 from analyzer.expect.judging import Checked, Result, judge
-from analyzer.expect.machines import github_commands, json_document, junit
+from analyzer.expect.machines import github_commands, json_document, junit, record, suite
 
 MADE = Path(__file__).parents[2] / "captures" / "made"
 ECHO = MADE / "loopback-echo-1235.pcap"
@@ -45,6 +45,10 @@ def of_texts(text: str) -> Checked:
     return Checked(text, read(b"[[connection]]", text), results)
 
 
+def written(*all_checked: Checked) -> bytes:
+    return junit(suite(one, number, NOW) for number, one in enumerate(all_checked))
+
+
 # ---------------------------------------------------------------- JUnit
 
 ATTRIBUTES = {
@@ -58,18 +62,18 @@ ATTRIBUTES = {
 
 def test_junit_has_all_that_schemas_ask_for() -> None:
     broken = Checked("x.pcap", read(b"", "x.expect.toml"), [], "x.pcap: no such file")
-    suites = ElementTree.fromstring(junit([checked(), broken], NOW))
+    suites = ElementTree.fromstring(written(checked(), broken))
     assert suites.tag == "testsuites"
-    assert [suite.get("id") for suite in suites] == ["0", "1"]
-    for suite in suites:
-        assert suite.tag == "testsuite"
-        assert [child.tag for child in suite] == [
-            "properties", *["testcase"] * (len(suite) - 3), "system-out", "system-err",
+    assert [one.get("id") for one in suites] == ["0", "1"]
+    for one in suites:
+        assert one.tag == "testsuite"
+        assert [child.tag for child in one] == [
+            "properties", *["testcase"] * (len(one) - 3), "system-out", "system-err",
         ]  # fmt: skip
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp", ""))
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", one.get("timestamp", ""))
         for kind, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
-            assert int(suite.get(kind, "")) == len(list(suite.iter(tag)))
-        for element in suite.iter():
+            assert int(one.get(kind, "")) == len(list(one.iter(tag)))
+        for element in one.iter():
             assert set(element.attrib) == ATTRIBUTES.get(element.tag, set())
     names = [case.get("name") for case in suites[0].iter("testcase")]
     assert names == [
@@ -78,7 +82,7 @@ def test_junit_has_all_that_schemas_ask_for() -> None:
 
 
 def test_a_failure_has_its_sentence_and_the_ladder() -> None:
-    closed, missing = ElementTree.fromstring(junit([checked()], NOW)).iter("failure")
+    closed, missing = ElementTree.fromstring(written(checked())).iter("failure")
     assert closed.get("message") == "The client should have closed first; the server did (FIN in packet 7)."
     assert closed.text
     assert closed.text.startswith(f"{closed.get('message')}\necho.expect.toml:3: connection[1].closed_by (the echo)\n")
@@ -88,14 +92,14 @@ def test_a_failure_has_its_sentence_and_the_ladder() -> None:
 
 @given(st.text(st.characters(codec=None, exclude_categories=[])))
 def test_junit_is_xml_whatever_captures_say(text: str) -> None:
-    suites = ElementTree.fromstring(junit([of_texts(text)], NOW))
+    suites = ElementTree.fromstring(written(of_texts(text)))
     assert len(list(suites.iter("failure"))) == 1
 
 
 def test_junit_with_many_failures_has_few_ladders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "_MOST_LADDERS", 1)
     toml = b'[[connection]]\nclosed_by = "client"\ncause = "refused"\n'
-    failures = list(ElementTree.fromstring(junit([checked(toml)], NOW)).iter("failure"))
+    failures = list(ElementTree.fromstring(written(checked(toml))).iter("failure"))
     assert ["▌▶" in (failure.text or "") for failure in failures] == [True, False]
 
 
@@ -104,7 +108,7 @@ def test_junit_with_many_failures_has_few_ladders(monkeypatch: pytest.MonkeyPatc
 
 def test_github_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
-    assert list(github_commands([checked(name="100%,a:b.pcap")])) == [
+    assert list(github_commands(checked(name="100%,a:b.pcap"))) == [
         "::error file=100%25%2Ca%3Ab.expect.toml,line=3,title=100%25%2Ca%3Ab.pcap%3A connection[1].closed_by (the echo)"
         "::The client should have closed first; the server did (FIN in packet 7).",
         "::error file=100%25%2Ca%3Ab.expect.toml,line=6,title=100%25%2Ca%3Ab.pcap%3A connection[2]"
@@ -133,7 +137,7 @@ def unescaped(value: str, codes: tuple[str, ...]) -> str:
 @given(st.text(st.sampled_from("a%:,=\r\n02A5DC"), max_size=12))
 def test_github_reads_back_what_was_said(text: str) -> None:
     one = Checked("x.pcap", read(b"", "x.toml"), [Result(("capture",), Fault(text))])
-    [command] = github_commands([one])
+    [command] = github_commands(one)
     properties, message = parsed(command)
     assert message == text
     assert properties == {"file": "x.toml", "title": "x.pcap: capture"}
@@ -141,7 +145,7 @@ def test_github_reads_back_what_was_said(text: str) -> None:
 
 @given(st.text(st.characters(codec=None, exclude_categories=[])))
 def test_nobody_else_gives_github_commands(text: str) -> None:
-    [command] = github_commands([of_texts(text)])
+    [command] = github_commands(of_texts(text))
     assert "\n" not in command
     assert "\r" not in command
     parsed(command)
@@ -160,21 +164,21 @@ def test_files_are_named_from_the_root_of_the_checkout(
 ) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", root)
     one = Checked("x.pcap", read(b"", path), [Result(("capture",), Fault("x"))])
-    [command] = github_commands([one])
+    [command] = github_commands(one)
     assert parsed(command)[0]["file"] == told
 
 
 def test_what_could_not_be_judged_is_an_annotation_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     broken = Checked("x.pcap", read(b"", "x.expect.toml"), [], "x.pcap: gone")
-    assert list(github_commands([broken])) == ["::error file=x.pcap,title=x.pcap::x.pcap: gone"]
+    assert list(github_commands(broken)) == ["::error file=x.pcap,title=x.pcap::x.pcap: gone"]
 
 
 # ---------------------------------------------------------------- JSON
 
 
 def test_json() -> None:
-    [capture] = json.loads(json_document([checked()]))["captures"]
+    [capture] = json.loads(json_document([record(checked())]))["captures"]
     assert (capture["capture"], capture["expectations"], capture["met"], capture["error"]) == (
         "echo.pcap", "echo.expect.toml", False, None,
     )  # fmt: skip

@@ -14,10 +14,12 @@ from analyzer.expect.vocabulary import (
     CLOSERS,
     EVENTS,
     LIFECYCLES,
+    LIMIT_PATTERN,
     TIME_PATTERN,
     known,
     limit_of,
     nanoseconds,
+    regex_of,
     way_of,
 )
 from analyzer.tables import Event
@@ -45,17 +47,40 @@ def test_the_nearest_words_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("written", "numbers"),
-    [(3, {3}), (3.0, {3}), ("<= 2", {0, 1, 2}), ("<2", {0, 1}), (" >= 8 ", {8, 9}), (">8", {9}), ("< 0", set())],
+    [(3, {3}), (3.0, {3}), ("<= 2", {0, 1, 2}), ("<2", {0, 1}), (" >= 8 ", {8, 9}), (">8", {9}), ("< 1", {0})],
 )
 def test_limits(written: int | str, numbers: set[int]) -> None:
     limit = limit_of(written)
     assert {n for n in range(10) if n in limit} == numbers
 
 
-@pytest.mark.parametrize("written", ["3", "=< 3", "<= -1", "== 3", "", "<= 3 5", -1, True, 1.5, None, float("inf")])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "3",
+        "=< 3",
+        "<= -1",
+        "== 3",
+        "",
+        "<= 3 5",
+        "< 0",
+        "<00",
+        -1,
+        True,
+        1.5,
+        None,
+        float("inf"),
+        2**53,
+        10**400,
+        pytest.param(1 << 99_999, id="huge"),
+        pytest.param(f"<= {'9' * 5_000}", id="long"),
+    ],
+)
 def test_what_is_no_limit(written: str) -> None:
-    with pytest.raises(UsageError, match="is no number of things"):
+    with pytest.raises(UsageError, match="is no number of things") as raised:
         limit_of(written)
+    assert len(str(raised.value)) < 150
+    assert not isinstance(written, str) or not re.search(LIMIT_PATTERN, written)
 
 
 @pytest.mark.parametrize(
@@ -73,11 +98,36 @@ def test_times_are_exact(whole: int, thousandths: int, unit: str) -> None:
     assert nanoseconds(f"{whole}.{thousandths:03} {unit}") == (whole * 1_000 + thousandths) * scale
 
 
-@pytest.mark.parametrize("written", ["5", "ms", "5 mss", "-5 ms", "5,0 ms", "1.5.2 s", "", "٥ ms", None, 5])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "5",
+        "ms",
+        "5 mss",
+        "-5 ms",
+        "5,0 ms",
+        "1.5.2 s",
+        "",
+        "٥ ms",
+        None,
+        5,
+        pytest.param(f"{'9' * 5_000} s", id="long"),
+    ],
+)
 def test_what_is_no_time(written: str) -> None:
     with pytest.raises(UsageError, match="is no time: write a number and its unit"):
         nanoseconds(written)
     assert not isinstance(written, str) or not re.search(TIME_PATTERN, written)
+
+
+@pytest.mark.parametrize("written", ["(", "a{99999999999}", pytest.param("(" * 9_000 + ")" * 9_000, id="deep")])
+def test_what_is_no_regular_expression(written: str) -> None:
+    with pytest.raises(UsageError, match="this is no regular expression: "):
+        regex_of(written)
+
+
+def test_a_regular_expression_of_which_python_warns() -> None:
+    assert regex_of("[[a]").fullmatch("[")
 
 
 def test_ways() -> None:
