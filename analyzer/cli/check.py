@@ -46,7 +46,7 @@ Examples:
     "--format", "kind", type=click.Choice(["text", "github", "json"]), default="text", show_default=True,
     help="For people; the same with annotations for GitHub; JSON for scripts.",
 )  # fmt: skip
-@click.option("--junit", metavar="PATH", help="Write JUnit's XML too; - is standard output.")
+@click.option("--junit", metavar="PATH", help="Write JUnit's XML too, to this file.")
 @click.option("--ladder/--no-ladder", "ladders", default=True, help="Draw the connections that are wrong, or do not.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of expectations, for editors.")
 @colors.option
@@ -70,6 +70,8 @@ def command(
         raise click.UsageError(_("Missing argument") + " 'FILE...'.")
     if expect is None and "-" in files:
         raise UsageError(_("-: --expect must name the expectations of what comes on standard input"))
+    if junit == "-":
+        raise UsageError(_("--junit needs the name of a file: what is told goes to standard output"))
     if record:
         _record_all(files, expect, expression or "", server_ends, force=force)
         return
@@ -82,7 +84,7 @@ def command(
     if junit is not None:
         from analyzer.expect.machines import junit as xml
 
-        with destination(None if junit == "-" else junit, files[0], "--junit") as out:
+        with destination(junit, files[0], "--junit") as out:
             out.write(xml(report.suites))
     if report.status:
         context.exit(report.status)

@@ -144,14 +144,27 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _settings(arguments: Sequence[str]) -> settings.Settings:
+    """The user's settings. What they are not needed for goes on without, where they cannot be read."""
+    try:
+        return settings.read(COMMANDS)
+    except UsageError as error:
+        if not {"-h", "--help", "--version", "completion"} & set(arguments):
+            raise
+        told = _("warning: {damage}").format(damage=visible(str(error)))
+        click.echo(f"tcpflow-view: {told}", err=True)
+        return settings.Settings()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status. No traceback ever reaches a user."""
     let_click_speak()
     is_completing = bool(os.environ.get(completing.VARIABLE))
     try:
         hear_the_locale()
-        found = settings.Settings() if is_completing else settings.read(COMMANDS)
-        words = choose(sys.argv[1:] if arguments is None else arguments, found.lang)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        found = settings.Settings() if is_completing else _settings(given)
+        words = choose(given, found.lang)
         if sys.stdout is None:  # it was closed before we were started
             raise UsageError(_("standard output is closed"))
         status = _told(tcpflow_view).main(words, prog_name="tcpflow-view", standalone_mode=False, obj=found)

@@ -325,3 +325,10 @@ def test_who_only_checks_pays_for_nothing_else(here: Path, check: Program) -> No
     assert status == "0"
     assert "analyzer.expect.judging" in modules
     assert not {"numba", "llvmlite", "scapy", "cypcap", "rich", "xml.etree", "analyzer.expect.machines"} & {*modules}
+
+
+def test_what_is_told_and_xml_do_not_mix(here: Path, check: Program) -> None:
+    check("--record", "echo.pcap")
+    done = check("echo.pcap", "--junit", "-")
+    assert (done.status, done.out) == (2, "")
+    assert "--junit needs the name of a file" in done.err

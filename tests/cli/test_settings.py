@@ -37,6 +37,18 @@ def called(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[ob
     return ended.value.code or 0, *capsys.readouterr()
 
 
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["read", "-h"], ["completion", "bash"]])
+def test_what_needs_no_settings(
+    words: list[str], config: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell's start must not fail for them, nor must help."""
+    path = config("lang = ")
+    status, out, err = called(words, capsys)
+    assert (status, bool(out)) == (0, True)
+    assert err.startswith(f"tcpflow-view: warning: {path}, line 1: this is not TOML")
+    assert called(["read", CAPTURE], capsys)[0] == 2
+
+
 # ---------------------------------------------------------------- where
 
 
@@ -182,7 +194,7 @@ def test_files_that_cannot_be_read(
         path.unlink()
     else:
         path.write_bytes(octets)
-    status, _, err = called(["--version"], capsys)
+    status, _, err = called(["interfaces"], capsys)
     assert status == 2
     assert told in err
     assert err.count("\n") == 1
