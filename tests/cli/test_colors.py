@@ -11,7 +11,7 @@ import click
 import pytest
 
 from analyzer.cli.main import COMMANDS
-from analyzer.cli.progress import _bar
+from analyzer.cli.progress import _begun
 from analyzer.render.screen import screen_of
 from tests.cli.terminal import PROGRAM, ROOT, SETSID, on_a_terminal
 
@@ -106,7 +106,7 @@ def test_the_progress_bar(
     context = click.Context(command("read"))
     context.params["color"] = color
     with context:
-        bar = _bar("", 100)
+        bar = _begun([], "", 100)
     bar.stop()
     assert bar.console.no_color == is_colorless
 
