@@ -10,7 +10,6 @@ from analyzer.jit import kernel, wide
 from analyzer.tables import (
     ACK,
     FIN,
-    GOT_ACK,
     I64,
     KNOWS_ISS,
     KNOWS_SND,
@@ -133,9 +132,7 @@ def is_new_incarnation(fwd: Rows, rev: Rows, packets: Packets, i: int) -> bool:
         return known & KNOWS_SND != 0 and seq != wide(fwd["iss"]) and (ended or wide(rev["packets"]) == 0)
     if known & (KNOWS_ISS | KNOWS_SND):
         return seq != wide(fwd["iss"]) or (ended and not was_refused(fwd, rev))
-    if wide(rev["state"]) in (State.SYN_SENT, State.CLOSED):
-        return wide(rev["state"]) == State.CLOSED
-    return not wide(rev["known"]) & GOT_ACK or seq_add(seq, 1) != wide(rev["ack"])
+    return wide(rev["state"]) != State.SYN_SENT
 
 
 @kernel(inline=True)
