@@ -276,7 +276,7 @@ def test_junit_is_written_beside_the_text(here: Path, check: Program) -> None:
 
 def test_standard_input(here: Path) -> None:
     command = [sys.executable, "-m", "analyzer", "check", "-"]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), LC_ALL="C.UTF-8", LANGUAGE="en")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), LC_ALL="C.UTF-8", LANGUAGE="en", TCPFLOW_VIEW_JIT="auto")
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         with open("echo.pcap", "rb") as capture:
@@ -319,7 +319,7 @@ def test_who_only_checks_pays_for_nothing_else(here: Path, check: Program) -> No
         "import sys\nfrom analyzer.cli.main import main\ntry:\n    main(['check', 'echo.pcap'])\n"
         "except SystemExit as ended:\n    print(ended.code or 0, *sys.modules)\n"
     )
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), LC_ALL="C.UTF-8", LANGUAGE="en")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), LC_ALL="C.UTF-8", LANGUAGE="en", TCPFLOW_VIEW_JIT="auto")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
     status, *modules = done.stdout.splitlines()[-1].split()
     assert status == "0"
