@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "flaws": set(),
     "errors": {"language"},
     "language": set(),
+    "mixing": set(),
     "native": set(),
     "jit": {"native", "whole_program"},
     "whole_program": set(),
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "dissect": {"language", "capture.saving", "tables", "errors"},
     "pipeline": {"language", "capture", "decode", "tcp", "tables", "traces", "streams", "errors"},
     "explain": {"language", "strace", "tcp.seq", "tcp.states", "tcp.summary", "tables", "traces", "flaws", "jit"},
-    "compare": {"language", "explain", "tcp.states", "tcp.summary", "tables"},
+    "compare": {"language", "mixing", "explain", "tcp.states", "tcp.summary", "tables"},
     "render": {
         "language",
         "compare",
@@ -66,7 +67,7 @@ MAY_IMPORT = {
         "errors",
         "jit",
     },
-    "export": {"language", "compare", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
+    "export": {"language", "mixing", "compare", "explain", "tcp.states", "tcp.summary", "tables", "errors", "jit"},
     "tui": {"language", "render", "explain", "tcp.states", "tcp.summary", "tables", "errors"},
     "api": {
         "language",

@@ -19,6 +19,7 @@ from analyzer.api.packet_columns import PacketColumns
 from analyzer.api.servers import servers_named
 from analyzer.api.story import quality_of, story_of
 from analyzer.errors import MissingOctetsError, UsageError
+from analyzer.explain.quality import Quality
 from analyzer.export.columns import Table
 from analyzer.export.connections import connection_table
 from analyzer.export.text_writer import text_writer
@@ -133,10 +134,14 @@ class Analysis:
     def summary(self, width: int = 100) -> str:
         """What ``tcpflow-view read`` prints first: how good the capture is, and the table of its connections."""
         screen, numbers = _screen(width), range(self._run.count)
-        lines = list(quality(quality_of(self._run, self.filter), self.path, screen, whole=True))
+        lines = list(quality(self._quality, self.path, screen, whole=True))
         if numbers:
             lines += ["", *table(*self.rows, numbers, screen, whole=True)]
         return "\n".join(line.rstrip() for line in lines)
+
+    @cached_property
+    def _quality(self) -> Quality:
+        return quality_of(self._run, self.filter)
 
     def record(self, row: int) -> dict[str, Any]:
         """The record of the connection in this row; not to be changed."""
@@ -183,7 +188,7 @@ class Analysis:
     def ladder(self, row: int, screen: Screen, *, whole: bool, marked: Collection[int]) -> Iterator[str]:
         """The packets of the connection in this row between two lifelines, line by line; some of them marked."""
         run, life = self._run, self.life(row)
-        story = story_of(run, row, life, quality_of(run, self.filter), expression=self.filter)
+        story = story_of(run, row, life, self._quality, expression=self.filter)
         return ladder(story, screen, whole=whole, marked=marked)
 
     def _block(self, row: int, weight: Callable[[Rows], int], most: int) -> range:

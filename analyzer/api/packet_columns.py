@@ -27,10 +27,7 @@ class PacketColumns(Tabular):
     _records = "packets"
 
     def __init__(self, batches: Iterable[Batch]) -> None:
-        none = np.zeros(0, np.uint8)
-        parts = [
-            (batch.frames._replace(data=none), batch.packets, batch.labels) for batch in map(_copied, batches)
-        ] or [(_no_frames(), empty_packets(0), empty_labels(0))]
+        parts = list(map(_copied, batches)) or [Batch(_no_frames(), empty_packets(0), empty_labels(0))]
         frames, packets, labels = zip(*parts, strict=True)
         self.frames = Frames._make(map(_joined, zip(*frames, strict=True)))
         self.packets = Packets._make(map(_joined, zip(*packets, strict=True)))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.compare.mixing import U64, mixed
+from analyzer.mixing import U64, mixed
 from analyzer.tables import CWR, ECE, FIN, I64, SYN, Rows
 
 Bools = npt.NDArray[np.bool_]

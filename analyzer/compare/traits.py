@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from analyzer.compare.mixing import U64, mixed
 from analyzer.compare.sides import Sides, Taken
 from analyzer.compare.voices import HEAD, Said, Utterance, Voices, payload_sums
 from analyzer.explain.known_states import states_before
 from analyzer.explain.walk import PASSED
+from analyzer.mixing import U64, mixed
 from analyzer.tables import ACK, FIN, I64, RST, SYN, Batch, Event, Protocol, Rows, Side
 from analyzer.tcp.states import State
 

@@ -16,8 +16,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from analyzer.compare.mixing import U64
 from analyzer.compare.sides import Bools, Taken
+from analyzer.mixing import U64
 from analyzer.tables import ACK, FIN, I64, PSH, RST, SYN, Batch, Event, Protocol
 
 HEAD = 64

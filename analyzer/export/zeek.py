@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from analyzer.export.address_text import address_texts
 from analyzer.export.columns import NULL, Column, Integers, Micros, Table, Texts, Words, where
@@ -23,10 +22,9 @@ from analyzer.export.connections import PROTOCOL_WORDS, VERDICT_WORDS, write_ver
 from analyzer.export.json_text import json_word
 from analyzer.export.row_text import Notation
 from analyzer.jit import fastest
+from analyzer.mixing import mixed
 from analyzer.tables import HISTORY_LEN, I64, KNOWS_SND, SENT_FIN, Protocol, Rows, Side
 from analyzer.tcp.summary import Verdict
-
-U64 = npt.NDArray[np.uint64]
 
 BASE_62 = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
 UID_LEN = 18
@@ -147,11 +145,9 @@ def conn_states(connections: Rows, endpoints: Rows) -> I64:
 def uids(connections: Rows) -> Texts:
     """A name for each connection in Zeek's form, from its ends, its first packet and its time: always the same."""
     n = len(connections)
-    state = np.zeros(n, np.uint64)
     words = [connections["address"][:, k] for k in range(8)]
     words += [connections[name] for name in ("client_port", "server_port", "protocol", "first_ns", "first_packet")]
-    for word in words:
-        state = mixed(state + word.astype(np.uint64))
+    state = mixed(*words)
     octets = np.empty((n, UID_LEN), np.uint8)
     octets[:, 0] = ord("C")
     rest = mixed(state)
@@ -161,14 +157,6 @@ def uids(connections: Rows) -> Texts:
         rest, digit = np.divmod(rest, np.uint64(62))
         octets[:, k] = BASE_62[digit.astype(np.int64)]
     return Texts(octets.reshape(-1), np.arange(n) * UID_LEN, np.full(n, UID_LEN))
-
-
-def mixed(numbers: U64) -> U64:
-    """SplitMix64's step (Steele, Lea, Flood 2014): 64 bits of which each depends on all that went in."""
-    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
-    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ numbers >> np.uint64(31)
 
 
 # ---------------------------------------------------------------- notations
